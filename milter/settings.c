@@ -1,0 +1,393 @@
+#include "settings.h"
+
+#include "clock.h"
+#include "settings_check.h"
+#include "text.h"
+
+#include <confuse.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/*
+ * libconfuse gives its error function no pointer of ours: this is where the
+ * thread that loads finds its struct error.
+ */
+static _Thread_local struct error *loading_error;
+
+__attribute__((format(printf, 2, 0))) static void
+keep_error(cfg_t *cfg, const char *format, va_list arguments)
+{
+    char text[ERROR_SIZE];
+    char escaped[ERROR_SIZE];
+
+    if (loading_error == NULL || loading_error->text[0] != '\0') {
+        return; /* the first fault tells most */
+    }
+    if (vsnprintf(text, sizeof text, format, arguments) < 0) {
+        text[0] = '\0';
+    }
+    (void)text_escape(text_of(text), escaped, sizeof escaped / 2);
+    if (cfg != NULL && cfg->filename != NULL) {
+        error_set(loading_error, "%s:%d: %s", cfg->filename, cfg->line,
+                  escaped);
+    } else {
+        error_set(loading_error, "%s", escaped);
+    }
+}
+
+static cfg_t *make_parser(void)
+{
+    /* libconfuse copies them, but takes no const */
+    char none[] = "{}";
+    char exempt[] = "{\"postmaster@\", \"abuse@\"}";
+    cfg_opt_t domain_options[] = {
+        CFG_BOOL("fold_tags", cfg_false, CFGF_NONE),
+        CFG_END(),
+    };
+    cfg_opt_t options[] = {
+        CFG_STR("node", "", CFGF_NONE),
+        CFG_STR("user", "nixie", CFGF_NONE),
+        CFG_STR("milter_socket", "unix:/run/nixie/milter.sock", CFGF_NONE),
+        CFG_STR("milter_socket_group", "postfix", CFGF_NONE),
+        CFG_STR("milter_socket_mode", "0660", CFGF_NONE),
+        CFG_BOOL("allow_remote_mta", cfg_false, CFGF_NONE),
+        CFG_STR("state_dir", "/var/lib/nixie", CFGF_NONE),
+        CFG_STR("event_log", "/var/log/nixie/events.jsonl", CFGF_NONE),
+        CFG_STR("event_log_sync", "interval", CFGF_NONE),
+        CFG_STR("event_log_retention", "72h", CFGF_NONE),
+        CFG_STR("on_log_failure", "accept", CFGF_NONE),
+        CFG_STR("redis", "unix:/run/redis/redis-server.sock", CFGF_NONE),
+        CFG_STR("redis_user", "", CFGF_NONE),
+        CFG_STR("redis_password_file", "", CFGF_NONE),
+        CFG_INT("redis_timeout_ms", 50, CFGF_NONE),
+        CFG_STR("key_prefix", "nixie:", CFGF_NONE),
+        CFG_STR("on_store_failure", "accept", CFGF_NONE),
+        CFG_STR("mode", "enforce", CFGF_NONE),
+        CFG_STR("refusal", "550 5.7.1 Recipient suppressed: %R%s [%i]",
+                CFGF_NONE),
+        CFG_BOOL("fold_local_case", cfg_true, CFGF_NONE),
+        CFG_STR_LIST("local_domains", none, CFGF_NONE),
+        CFG_STR_LIST("exempt", exempt, CFGF_NONE),
+        CFG_SEC("domain", domain_options,
+                CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
+        CFG_END(),
+    };
+    cfg_t *cfg = cfg_init(options, CFGF_NONE);
+
+    if (cfg == NULL) {
+        return NULL;
+    }
+    (void)cfg_set_error_function(cfg, keep_error);
+    settings_check_register(cfg);
+    return cfg;
+}
+
+static char *copy(const char *value)
+{
+    return strdup(value == NULL ? "" : value);
+}
+
+/* Whether all strings of the settings could be copied. */
+static bool take_strings(cfg_t *cfg, struct settings *settings)
+{
+    const struct {
+        const char *key;
+        char **target;
+    } strings[] = {
+        {"node", &settings->node},
+        {"user", &settings->user},
+        {"milter_socket", &settings->milter_socket},
+        {"milter_socket_group", &settings->milter_socket_group},
+        {"state_dir", &settings->state_dir},
+        {"event_log", &settings->event_log},
+        {"redis", &settings->redis},
+        {"redis_user", &settings->redis_user},
+        {"redis_password_file", &settings->redis_password_file},
+        {"key_prefix", &settings->key_prefix},
+        {"refusal", &settings->refusal},
+    };
+
+    for (size_t i = 0; i < sizeof strings / sizeof strings[0]; i++) {
+        *strings[i].target = copy(cfg_getstr(cfg, strings[i].key));
+        if (*strings[i].target == NULL) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool take_local_domains(cfg_t *cfg, struct settings *settings)
+{
+    unsigned count = cfg_size(cfg, "local_domains");
+
+    settings->local_domains = calloc(count + 1, sizeof(char *));
+    if (settings->local_domains == NULL) {
+        return false;
+    }
+    for (unsigned i = 0; i < count; i++) {
+        char normal[MAILBOX_DOMAIN_MAX + 1];
+
+        (void)mailbox_parse_domain(
+            text_of(cfg_getnstr(cfg, "local_domains", i)), normal);
+        settings->local_domains[i] = copy(normal);
+        if (settings->local_domains[i] == NULL) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool take_fold_tag_domains(cfg_t *cfg, struct settings *settings)
+{
+    unsigned count = cfg_size(cfg, "domain");
+    size_t used = 0;
+
+    settings->fold_tag_domains = calloc(count + 1, sizeof(char *));
+    if (settings->fold_tag_domains == NULL) {
+        return false;
+    }
+    for (unsigned i = 0; i < count; i++) {
+        cfg_t *section = cfg_getnsec(cfg, "domain", i);
+        char normal[MAILBOX_DOMAIN_MAX + 1];
+
+        if (cfg_getbool(section, "fold_tags")) {
+            (void)mailbox_parse_domain(text_of(cfg_title(section)), normal);
+            settings->fold_tag_domains[used] = copy(normal);
+            if (settings->fold_tag_domains[used++] == NULL) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+static bool take_exempt(cfg_t *cfg, struct settings *settings)
+{
+    settings->exempt_count = cfg_size(cfg, "exempt");
+    settings->exempt =
+        calloc(settings->exempt_count + 1, sizeof settings->exempt[0]);
+    if (settings->exempt == NULL) {
+        return false;
+    }
+    for (size_t i = 0; i < settings->exempt_count; i++) {
+        (void)mailbox_parse_pattern(
+            text_of(cfg_getnstr(cfg, "exempt", (unsigned)i)),
+            &settings->exempt[i]);
+    }
+    return true;
+}
+
+static void take_words(cfg_t *cfg, struct settings *settings)
+{
+    const char *sync = cfg_getstr(cfg, "event_log_sync");
+
+    settings->event_log_sync = sync[0] == 'o'   ? EVENT_LOG_SYNC_OFF
+                               : sync[0] == 'g' ? EVENT_LOG_SYNC_GROUP
+                                                : EVENT_LOG_SYNC_INTERVAL;
+    settings->on_log_failure = cfg_getstr(cfg, "on_log_failure")[0] == 'a'
+                                   ? FAILURE_ACCEPT
+                                   : FAILURE_TEMPFAIL;
+    settings->on_store_failure = cfg_getstr(cfg, "on_store_failure")[0] == 'a'
+                                     ? FAILURE_ACCEPT
+                                     : FAILURE_TEMPFAIL;
+    settings->mode =
+        cfg_getstr(cfg, "mode")[0] == 'o' ? MODE_OBSERVE : MODE_ENFORCE;
+    settings->milter_socket_mode =
+        (unsigned)strtoul(cfg_getstr(cfg, "milter_socket_mode"), NULL, 8);
+    settings->milter_socket_group_is_default =
+        (cfg_getopt(cfg, "milter_socket_group")->flags & CFGF_MODIFIED) == 0;
+    settings->allow_remote_mta = cfg_getbool(cfg, "allow_remote_mta");
+    settings->fold_local_case = cfg_getbool(cfg, "fold_local_case");
+    settings->redis_timeout_ms = (int)cfg_getint(cfg, "redis_timeout_ms");
+    (void)clock_parse_duration(cfg_getstr(cfg, "event_log_retention"),
+                               &settings->event_log_retention_s);
+}
+
+static bool is_loopback(const char *host)
+{
+    return strncmp(host, "127.", 4) == 0 || strcmp(host, "localhost") == 0 ||
+           strcmp(host, "::1") == 0 || strcmp(host, "[::1]") == 0;
+}
+
+/* What one key alone cannot tell. */
+static bool check_together(const struct settings *settings, const char *path,
+                           struct error *error)
+{
+    const char *host = strchr(settings->milter_socket, '@');
+
+    if (host != NULL && !settings->allow_remote_mta && !is_loopback(host + 1)) {
+        error_set(error,
+                  "%s: milter_socket = '%s' listens beyond this host, and "
+                  "whoever reaches it can forge events; write "
+                  "\"inet:PORT@127.0.0.1\", or allow_remote_mta = true behind "
+                  "a firewall",
+                  path, settings->milter_socket);
+        return false;
+    }
+    return true;
+}
+
+static void take_node(struct settings *settings)
+{
+    char name[256] = "";
+
+    if (settings->node[0] != '\0') {
+        return;
+    }
+    if (gethostname(name, sizeof name - 1) != 0 || name[0] == '\0') {
+        (void)snprintf(name, sizeof name, "localhost");
+    }
+    free(settings->node);
+    settings->node = copy(name);
+}
+
+static struct settings *take(cfg_t *cfg, const char *path, struct error *error)
+{
+    struct settings *settings = calloc(1, sizeof *settings);
+
+    if (settings == NULL || !take_strings(cfg, settings) ||
+        !take_local_domains(cfg, settings) ||
+        !take_fold_tag_domains(cfg, settings) || !take_exempt(cfg, settings)) {
+        goto memory;
+    }
+    take_words(cfg, settings);
+    (void)settings_check_refusal(settings->refusal, settings->refusal_code,
+                                 settings->refusal_enhanced_status,
+                                 &settings->refusal_text);
+    take_node(settings);
+    if (settings->node == NULL) {
+        goto memory;
+    }
+    settings->mailbox_rules.local_domains =
+        (const char *const *)settings->local_domains;
+    settings->mailbox_rules.fold_tag_domains =
+        (const char *const *)settings->fold_tag_domains;
+    settings->mailbox_rules.keep_local_case = !settings->fold_local_case;
+    if (!check_together(settings, path, error)) {
+        settings_free(settings);
+        return NULL;
+    }
+    return settings;
+memory:
+    error_set(error, "out of memory");
+    settings_free(settings);
+    return NULL;
+}
+
+static bool parse_file(cfg_t *cfg, const char *path, struct error *error)
+{
+    FILE *file = fopen(path, "re");
+    int status;
+
+    if (file == NULL) {
+        error_set_errno(error, "%s", path);
+        return false;
+    }
+    cfg->filename = strdup(path);
+    status = cfg_parse_fp(cfg, file);
+    (void)fclose(file);
+    if (status == CFG_SUCCESS) {
+        return true;
+    }
+    if (error->text[0] == '\0') {
+        error_set(error, "%s:%d: cannot be read as a configuration", path,
+                  cfg->line);
+    }
+    return false;
+}
+
+struct settings *settings_load(const char *path, struct error *error)
+{
+    struct error unheard;
+    struct settings *settings = NULL;
+    cfg_t *cfg = make_parser();
+
+    if (error == NULL) {
+        error = &unheard;
+    }
+    error->text[0] = '\0';
+    if (cfg == NULL) {
+        error_set(error, "out of memory");
+        return NULL;
+    }
+    loading_error = error;
+    if (path == NULL || parse_file(cfg, path, error)) {
+        settings = take(cfg, path == NULL ? "defaults" : path, error);
+    }
+    loading_error = NULL;
+    (void)cfg_free(cfg);
+    return settings;
+}
+
+static void free_list(char **list)
+{
+    for (size_t i = 0; list != NULL && list[i] != NULL; i++) {
+        free(list[i]);
+    }
+    free(list);
+}
+
+void settings_free(struct settings *settings)
+{
+    if (settings == NULL) {
+        return;
+    }
+    free(settings->node);
+    free(settings->user);
+    free(settings->milter_socket);
+    free(settings->milter_socket_group);
+    free(settings->state_dir);
+    free(settings->event_log);
+    free(settings->redis);
+    free(settings->redis_user);
+    free(settings->redis_password_file);
+    free(settings->key_prefix);
+    free(settings->refusal);
+    free_list(settings->local_domains);
+    free_list(settings->fold_tag_domains);
+    free(settings->exempt);
+    free(settings);
+}
+
+const char *settings_needs_restart(const struct settings *running,
+                                   const struct settings *loaded)
+{
+    const struct {
+        const char *key;
+        const char *now;
+        const char *then;
+    } fixed[] = {
+        {"node", running->node, loaded->node},
+        {"user", running->user, loaded->user},
+        {"milter_socket", running->milter_socket, loaded->milter_socket},
+        {"milter_socket_group", running->milter_socket_group,
+         loaded->milter_socket_group},
+        {"state_dir", running->state_dir, loaded->state_dir},
+        {"event_log", running->event_log, loaded->event_log},
+        {"redis", running->redis, loaded->redis},
+        {"redis_user", running->redis_user, loaded->redis_user},
+        {"redis_password_file", running->redis_password_file,
+         loaded->redis_password_file},
+        {"key_prefix", running->key_prefix, loaded->key_prefix},
+    };
+
+    for (size_t i = 0; i < sizeof fixed / sizeof fixed[0]; i++) {
+        if (strcmp(fixed[i].now, fixed[i].then) != 0) {
+            return fixed[i].key;
+        }
+    }
+    if (running->milter_socket_mode != loaded->milter_socket_mode) {
+        return "milter_socket_mode";
+    }
+    if (running->event_log_sync != loaded->event_log_sync) {
+        return "event_log_sync";
+    }
+    if (running->event_log_retention_s != loaded->event_log_retention_s) {
+        return "event_log_retention";
+    }
+    return running->redis_timeout_ms != loaded->redis_timeout_ms
+               ? "redis_timeout_ms"
+               : NULL;
+}

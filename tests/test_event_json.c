@@ -1,0 +1,253 @@
+#include "event_json.h"
+
+#include <glib.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <jansson.h>
+
+static struct event sample(void)
+{
+    struct event event;
+
+    event_init(&event, EVENT_SUPPRESSED, INT64_C(1709210096000007));
+    event.seq = 42;
+    (void)snprintf(event.event_id, sizeof event.event_id,
+                   "018df4c9-0000-7000-8000-000000000000");
+    event.node = text_of("mx1");
+    event.recipient = text_of("ann@example.org");
+    event.reply_code = 550;
+    event.sender = text_of("");
+    return event;
+}
+
+static json_t *encode(const struct event *event)
+{
+    char line[EVENT_LINE_MAX];
+    size_t length = event_json_encode(event, line);
+    json_t *root;
+
+    assert_in_range(length, 1, EVENT_LINE_MAX);
+    assert_int_equal(line[length - 1], '\n');
+    for (size_t i = 0; i + 1 < length; i++) {
+        assert_in_range(line[i], 0x20, 0x7e);
+    }
+    root = json_loadb(line, length, JSON_REJECT_DUPLICATES, NULL);
+    assert_non_null(root);
+    return root;
+}
+
+static const char *member(const json_t *root, const char *name)
+{
+    const char *value = json_string_value(json_object_get(root, name));
+
+    return value == NULL ? "(absent)" : value;
+}
+
+static void event_json_encode_writes_the_golden_line(void **state)
+{
+    static const char golden[] =
+        "{\"schema\":\"nixie/1\",\"seq\":42,"
+        "\"timestamp\":\"2024-02-29T12:34:56.000007Z\","
+        "\"event_id\":\"018df4c9-0000-7000-8000-000000000000\","
+        "\"type\":\"suppressed\",\"node\":\"mx1\","
+        "\"recipient\":\"ann@example.org\",\"reply_code\":550,"
+        "\"sender\":\"\"}\n";
+    struct event event = sample();
+    char line[EVENT_LINE_MAX];
+    size_t length = event_json_encode(&event, line);
+
+    (void)state;
+    assert_int_equal(length, strlen(golden));
+    assert_memory_equal(line, golden, length);
+}
+
+static void event_json_every_byte_in_every_member_stays_json(void **state)
+{
+    char bytes[255];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof bytes; i++) {
+        bytes[i] = (char)(i + 1);
+    }
+    for (size_t i = 0; i < event_member_count; i++) {
+        struct event event = sample();
+        struct text text = {bytes, sizeof bytes};
+        json_t *root;
+        char name[64];
+        gsize length;
+        guchar *exact;
+
+        if (event_members[i].kind != EVENT_MEMBER_TEXT ||
+            event_members[i].limit < sizeof bytes) {
+            continue;
+        }
+        memcpy((char *)&event + event_members[i].offset, &text, sizeof text);
+        root = encode(&event);
+        (void)snprintf(name, sizeof name, "%s_base64", event_members[i].name);
+        exact = g_base64_decode(member(root, name), &length);
+        assert_int_equal(length, sizeof bytes);
+        assert_memory_equal(exact, bytes, length);
+        g_free(exact);
+        json_decref(root);
+    }
+}
+
+static void event_json_a_nul_byte_becomes_the_replacement(void **state)
+{
+    struct event event = sample();
+    json_t *root;
+
+    (void)state;
+    event.helo = (struct text){"a\0b", 3};
+    root = encode(&event);
+    assert_string_equal(member(root, "helo"), "a\xef\xbf\xbd"
+                                              "b");
+    assert_string_equal(member(root, "helo_base64"), "YQBi");
+    json_decref(root);
+}
+
+static void event_json_utf8_beyond_the_bmp_survives(void **state)
+{
+    struct event event = sample();
+    json_t *root;
+
+    (void)state;
+    event.helo = text_of("\xf0\x9f\x98\x80 \xe2\x80\xa8 \xc2\x85");
+    root = encode(&event);
+    assert_string_equal(member(root, "helo"),
+                        "\xf0\x9f\x98\x80 \xe2\x80\xa8 \xc2\x85");
+    assert_null(json_object_get(root, "helo_base64"));
+    json_decref(root);
+}
+
+static void event_json_a_line_keeps_its_limit_and_says_what_it_cut(void **state)
+{
+    static char bytes[4096];
+    struct event event = sample();
+    struct text text = {bytes, sizeof bytes};
+    json_t *root;
+
+    (void)state;
+    memset(bytes, 0xff, sizeof bytes);
+    for (size_t i = 0; i < event_member_count; i++) {
+        if (event_members[i].kind == EVENT_MEMBER_TEXT) {
+            memcpy((char *)&event + event_members[i].offset, &text,
+                   sizeof text);
+        }
+    }
+    event.recipient = text_of("ann@example.org");
+    root = encode(&event);
+    assert_true(json_is_true(json_object_get(root, "cut")));
+    assert_string_equal(member(root, "recipient"), "ann@example.org");
+    json_decref(root);
+}
+
+static void event_json_a_cut_never_splits_a_character(void **state)
+{
+    struct event event = sample();
+    char text[600];
+    json_t *root;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof text; i += 3) {
+        memcpy(text + i, "\xe2\x82\xac", 3);
+    }
+    event.diagnostic = (struct text){text, sizeof text};
+    root = encode(&event);
+    assert_int_equal(strlen(member(root, "diagnostic")), 510);
+    assert_true(json_is_true(json_object_get(root, "cut")));
+    assert_null(json_object_get(root, "diagnostic_base64"));
+    json_decref(root);
+}
+
+static void event_json_decode_undoes_encode(void **state)
+{
+    struct event event = sample();
+    struct event back;
+    char line[EVENT_LINE_MAX];
+    char again[EVENT_LINE_MAX];
+    size_t length = event_json_encode(&event, line);
+    struct error error = {""};
+    struct event_json *json =
+        event_json_decode(line, length - 1, &back, &error);
+
+    (void)state;
+    assert_non_null(json);
+    assert_int_equal(event_json_encode(&back, again), length);
+    assert_memory_equal(line, again, length);
+    event_json_free(json);
+}
+
+static void event_json_decode_refuses_and_says_why(void **state)
+{
+    static const struct {
+        const char *line;
+        const char *cause;
+    } rows[] = {
+        {"", "no JSON"},
+        {"{", "no JSON"},
+        {"[]", "no JSON object"},
+        {"{}", "schema"},
+        {"{\"schema\":\"nixie/2\"}", "schema"},
+        {"{\"schema\":\"nixie/1\"}", "seq"},
+        {"{\"schema\":\"nixie/1\",\"seq\":\"1\"}", "seq"},
+        {"{\"schema\":\"nixie/1\",\"seq\":-1}", "seq"},
+        {"{\"schema\":\"nixie/1\",\"seq\":1}", "timestamp"},
+        {"{\"schema\":\"nixie/1\",\"seq\":1,\"timestamp\":\"now\"}",
+         "timestamp"},
+        {"{\"schema\":\"nixie/1\",\"seq\":1,"
+         "\"timestamp\":\"2024-02-29T12:34:56Z\",\"type\":\"x\"}",
+         "type"},
+        {"{\"schema\":\"nixie/1\",\"seq\":1,\"seq\":2}", "no JSON"},
+        {"{\"schema\":\"nixie/1\",\"seq\":1,"
+         "\"timestamp\":\"2024-02-29T12:34:56Z\",\"type\":\"gap\","
+         "\"helo\":7}",
+         "helo"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct event event;
+        struct error error = {""};
+
+        assert_null(event_json_decode(rows[i].line, strlen(rows[i].line),
+                                      &event, &error));
+        assert_non_null(strstr(error.text, rows[i].cause));
+    }
+}
+
+static void event_types_have_names_that_lead_back(void **state)
+{
+    (void)state;
+    for (int i = 0; i < EVENT_TYPES; i++) {
+        enum event_type type;
+
+        assert_true(event_type_parse(
+            text_of(event_type_name((enum event_type)i)), &type));
+        assert_int_equal(type, i);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(event_json_encode_writes_the_golden_line),
+        cmocka_unit_test(event_json_every_byte_in_every_member_stays_json),
+        cmocka_unit_test(event_json_a_nul_byte_becomes_the_replacement),
+        cmocka_unit_test(event_json_utf8_beyond_the_bmp_survives),
+        cmocka_unit_test(
+            event_json_a_line_keeps_its_limit_and_says_what_it_cut),
+        cmocka_unit_test(event_json_a_cut_never_splits_a_character),
+        cmocka_unit_test(event_json_decode_undoes_encode),
+        cmocka_unit_test(event_json_decode_refuses_and_says_why),
+        cmocka_unit_test(event_types_have_names_that_lead_back),
+    };
+
+    return cmocka_run_group_tests_name("event_json", tests, NULL, NULL);
+}
