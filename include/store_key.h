@@ -1,0 +1,58 @@
+/*
+ * store_key.h - the names of our keys in Redis
+ *
+ * Lists      <prefix>suppress:<pattern>  <prefix>suppress@<scope>:<pattern>
+ *            <prefix>allow:<pattern>     (and allow@<scope>:)
+ * History    <prefix>{NN}:recipient:<address>   {NN}:strikes:<address>
+ *            {NN}:domain:<domain>   {NN}:stats:<YYYYMMDDHH>
+ *            {NN}:due   {NN}:checkpoint
+ *
+ * NN is two decimal digits: CRC16 (XMODEM, as Redis Cluster hashes) of the
+ * normal form of the recipient, or of the domain for domain keys, mod 64.
+ */
+#ifndef NIXIE_STORE_KEY_H
+#define NIXIE_STORE_KEY_H
+
+#include "mailbox.h"
+#include "text.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define STORE_BUCKETS    64
+#define STORE_PREFIX_MAX 64
+#define STORE_SCOPE_MAX  64
+#define STORE_KEY_MAX    512 /* prefix, scope, kind, 323 bytes of a pattern */
+
+uint16_t store_crc16(const char *bytes, size_t length);
+unsigned store_bucket(const char *bytes, size_t length); /* 0 to 63 */
+
+/* The bucket of a pattern: of its mailbox, of its domain, of its text. */
+unsigned store_bucket_of_pattern(const struct mailbox_pattern *pattern);
+
+struct store_key {
+    char text[STORE_KEY_MAX];
+    size_t length;
+};
+
+enum store_list { STORE_SUPPRESS, STORE_ALLOW };
+
+/* scope NULL or "": for every scope. False: does not fit. */
+bool store_key_list(const char *prefix, enum store_list list, const char *scope,
+                    const struct mailbox_pattern *pattern,
+                    struct store_key *key);
+
+enum store_history {
+    STORE_RECIPIENT,
+    STORE_STRIKES,
+    STORE_DOMAIN,
+    STORE_STATS,      /* name: YYYYMMDDHH */
+    STORE_DUE,        /* no name */
+    STORE_CHECKPOINT, /* no name */
+};
+bool store_key_history(const char *prefix, unsigned bucket,
+                       enum store_history kind, struct text name,
+                       struct store_key *key);
+
+#endif

@@ -1,0 +1,596 @@
+#include "redis_link.h"
+
+#include "clock.h"
+#include "text.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#define REPLY_MAX    ((size_t)64 * 1024 * 1024) /* bytes of one reply */
+#define ELEMENTS_MAX ((size_t)1024 * 1024)      /* in the arrays of a reply */
+#define OUTPUT_MAX   ((size_t)64 * 1024 * 1024)
+#define OUTPUT_FIRST 4096 /* holds a login without growing: see log_in() */
+#define INPUT_SIZE   16384
+
+#if defined HIREDIS_MAJOR && HIREDIS_MAJOR >= 1
+typedef size_t array_length;
+#else
+typedef int array_length;
+#endif
+
+struct redis_link {
+    struct redis_endpoint *endpoint;
+    int fd; /* -1: closed */
+    redisReader *reader;
+    redisReplyObjectFunctions functions;
+    void *(*create_array)(const redisReadTask *, array_length);
+    size_t reply_bytes; /* read since the last whole reply */
+    size_t elements;    /* announced by arrays since then */
+    char *output;
+    size_t output_size, output_length, output_sent;
+    size_t awaited; /* commands without a reply so far */
+    enum redis_fault fault;
+};
+
+struct redis_link *redis_link_new(struct redis_endpoint *endpoint)
+{
+    struct redis_link *link = calloc(1, sizeof *link);
+
+    if (link == NULL) {
+        return NULL;
+    }
+    link->output = malloc(OUTPUT_FIRST);
+    if (link->output == NULL) {
+        free(link);
+        return NULL;
+    }
+    link->output_size = OUTPUT_FIRST;
+    link->endpoint = endpoint;
+    link->fd = -1;
+    return link;
+}
+
+void redis_link_free(struct redis_link *link)
+{
+    if (link == NULL) {
+        return;
+    }
+    redis_link_close(link);
+    free(link->output);
+    free(link);
+}
+
+bool redis_link_is_open(const struct redis_link *link)
+{
+    return link->fd >= 0;
+}
+
+enum redis_fault redis_link_fault(const struct redis_link *link)
+{
+    return link->fault;
+}
+
+void redis_link_close(struct redis_link *link)
+{
+    if (link->fd >= 0) {
+        (void)close(link->fd);
+        link->fd = -1;
+    }
+    if (link->reader != NULL) {
+        redisReaderFree(link->reader);
+        link->reader = NULL;
+    }
+    link->output_length = 0;
+    link->output_sent = 0;
+    link->awaited = 0;
+}
+
+/*
+ * A header of ten bytes makes hiredis allocate an array of as many elements
+ * as it names, so their sum is bounded before it does.
+ */
+static void *create_array(const redisReadTask *task, array_length length)
+{
+    struct redis_link *link = task->privdata;
+
+    if ((size_t)length > ELEMENTS_MAX - link->elements) {
+        link->elements = ELEMENTS_MAX;
+        return NULL;
+    }
+    link->elements += (size_t)length;
+    return link->create_array(task, length);
+}
+
+static bool make_reader(struct redis_link *link)
+{
+    link->reader = redisReaderCreate();
+    if (link->reader == NULL) {
+        return false;
+    }
+    link->functions = *link->reader->fn;
+    link->create_array = link->functions.createArray;
+    link->functions.createArray = create_array;
+    link->reader->fn = &link->functions;
+    link->reader->privdata = link;
+    link->reply_bytes = 0;
+    link->elements = 0;
+    return true;
+}
+
+/* Waits for events; false with errno, ETIMEDOUT when time is up. */
+static bool wait_for(int fd, short events, int64_t deadline_ms)
+{
+    for (;;) {
+        struct pollfd poller = {.fd = fd, .events = events};
+        int64_t left = deadline_ms - clock_monotonic_ms();
+        int ready;
+
+        if (left <= 0) {
+            errno = ETIMEDOUT;
+            return false;
+        }
+        ready = poll(&poller, 1, left > INT_MAX ? INT_MAX : (int)left);
+        if (ready > 0) {
+            return true;
+        }
+        if (ready < 0 && errno != EINTR) {
+            return false;
+        }
+    }
+}
+
+/*
+ * A non-blocking connect() to a Unix socket whose queue is full fails at once
+ * and nothing tells when there is room; a blocking one waits, and SO_SNDTIMEO
+ * ends the wait.
+ */
+static bool connect_unix(int fd, const struct redis_address *to,
+                         int64_t deadline_ms)
+{
+    int64_t left;
+
+    while ((left = deadline_ms - clock_monotonic_ms()) > 0) {
+        struct timeval limit = {.tv_sec = left / 1000,
+                                .tv_usec = left % 1000 * 1000};
+
+        if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit) !=
+            0) {
+            return false;
+        }
+        if (connect(fd, (const struct sockaddr *)&to->address, to->length) ==
+            0) {
+            return fcntl(fd, F_SETFL, O_NONBLOCK) == 0;
+        }
+        if (errno != EINTR && errno != EAGAIN) {
+            return false;
+        }
+    }
+    errno = ETIMEDOUT;
+    return false;
+}
+
+static bool connect_tcp(int fd, const struct redis_address *to,
+                        int64_t deadline_ms)
+{
+    int on = 1;
+    int fault = 0;
+    socklen_t length = sizeof fault;
+
+    /* neither is needed for a right answer */
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    if (fcntl(fd, F_SETFL, O_NONBLOCK) != 0) {
+        return false;
+    }
+    if (connect(fd, (const struct sockaddr *)&to->address, to->length) == 0) {
+        return true;
+    }
+    if (errno != EINPROGRESS && errno != EINTR) {
+        return false;
+    }
+    if (!wait_for(fd, POLLOUT, deadline_ms) ||
+        getsockopt(fd, SOL_SOCKET, SO_ERROR, &fault, &length) != 0) {
+        return false;
+    }
+    errno = fault;
+    return fault == 0;
+}
+
+/* A connected non-blocking socket, or -1 with errno. */
+static int connect_to(const struct redis_address *to, int64_t deadline_ms)
+{
+    int family = to->address.ss_family;
+    int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int cause;
+
+    if (fd < 0) {
+        return -1;
+    }
+    if (family == AF_UNIX ? connect_unix(fd, to, deadline_ms)
+                          : connect_tcp(fd, to, deadline_ms)) {
+        return fd;
+    }
+    cause = errno;
+    (void)close(fd);
+    errno = cause;
+    return -1;
+}
+
+/* Each address gets its share of the time, so that a dead one leaves some. */
+static bool connect_any(struct redis_link *link, int64_t deadline_ms,
+                        struct error *error)
+{
+    struct redis_address to[REDIS_ENDPOINT_ADDRESSES];
+    size_t count = redis_endpoint_addresses(link->endpoint, to);
+    const char *name = redis_endpoint_name(link->endpoint);
+
+    if (count == 0) {
+        error_set(error, "connect %s: its address is not known", name);
+        return false;
+    }
+    for (size_t i = 0; i < count && link->fd < 0; i++) {
+        int64_t now = clock_monotonic_ms();
+        int64_t share = (deadline_ms - now) / (int64_t)(count - i);
+
+        link->fd = connect_to(&to[i], now + share);
+    }
+    if (link->fd < 0) {
+        error_set_errno(error, "connect %s", name);
+        return false;
+    }
+    return true;
+}
+
+static bool reserve_output(struct redis_link *link, size_t more)
+{
+    size_t size = link->output_size;
+    char *output;
+
+    if (more > OUTPUT_MAX - link->output_length) {
+        return false;
+    }
+    while (size - link->output_length < more) {
+        size *= 2;
+    }
+    if (size == link->output_size) {
+        return true;
+    }
+    output = realloc(link->output, size);
+    if (output == NULL) {
+        return false;
+    }
+    link->output = output;
+    link->output_size = size;
+    return true;
+}
+
+static void put(struct redis_link *link, const char *bytes, size_t length)
+{
+    if (length > 0) {
+        memcpy(link->output + link->output_length, bytes, length);
+    }
+    link->output_length += length;
+}
+
+#define HEADER_SIZE 24 /* a sign, 20 digits, CR LF, NUL */
+
+static void put_header(struct redis_link *link, char sign, size_t number)
+{
+    char header[HEADER_SIZE];
+    int length = snprintf(header, sizeof header, "%c%zu\r\n", sign, number);
+
+    put(link, header, length < 0 ? 0 : (size_t)length);
+}
+
+bool redis_link_command(struct redis_link *link, size_t argc,
+                        const char *const *argv, const size_t *lengths)
+{
+    size_t need = HEADER_SIZE;
+
+    if (link->fd < 0) {
+        return false;
+    }
+    for (size_t i = 0; i < argc; i++) {
+        size_t length = lengths == NULL ? strlen(argv[i]) : lengths[i];
+
+        if (length > OUTPUT_MAX || need > OUTPUT_MAX) {
+            return false;
+        }
+        need += HEADER_SIZE + length + 2;
+    }
+    if (!reserve_output(link, need)) {
+        return false;
+    }
+    put_header(link, '*', argc);
+    for (size_t i = 0; i < argc; i++) {
+        size_t length = lengths == NULL ? strlen(argv[i]) : lengths[i];
+
+        put_header(link, '$', length);
+        put(link, argv[i], length);
+        put(link, "\r\n", 2);
+    }
+    link->awaited++;
+    return true;
+}
+
+/* Sends what the socket takes now. False with errno. */
+static bool send_some(struct redis_link *link)
+{
+    while (link->output_sent < link->output_length) {
+        ssize_t sent =
+            send(link->fd, link->output + link->output_sent,
+                 link->output_length - link->output_sent, MSG_NOSIGNAL);
+
+        if (sent >= 0) {
+            link->output_sent += (size_t)sent;
+        } else if (errno == EAGAIN) {
+            return true;
+        } else if (errno == EPIPE) {
+            break; /* a last word ("max number of clients") may be there */
+        } else if (errno != EINTR) {
+            return false;
+        }
+    }
+    link->output_sent = 0;
+    link->output_length = 0;
+    return true;
+}
+
+/* Feeds the reader with what is there now. False with error. */
+static bool receive_some(struct redis_link *link, struct error *error)
+{
+    char input[INPUT_SIZE];
+    ssize_t got = recv(link->fd, input, sizeof input, 0);
+
+    if (got < 0 && (errno == EAGAIN || errno == EINTR)) {
+        return true;
+    }
+    if (got < 0) {
+        error_set_errno(error, "read from redis");
+        return false;
+    }
+    if (got == 0) {
+        error_set(error, "redis closed the connection");
+        return false;
+    }
+    link->reply_bytes += (size_t)got;
+    if (link->reply_bytes > REPLY_MAX) {
+        error_set(error, "redis: a reply of more than %zu bytes", REPLY_MAX);
+        return false;
+    }
+    if (redisReaderFeed(link->reader, input, (size_t)got) != REDIS_OK) {
+        error_set(error, "redis: out of memory");
+        return false;
+    }
+    return true;
+}
+
+/* The next reply, if all of it is there. False with error. */
+static bool take_reply(struct redis_link *link, redisReply **reply,
+                       struct error *error)
+{
+    void *taken = NULL;
+    char shown[160];
+
+    *reply = NULL;
+    if (redisReaderGetReply(link->reader, &taken) != REDIS_OK) {
+        (void)text_escape(text_of(link->reader->errstr), shown, sizeof shown);
+        error_set(error, "redis: %s",
+                  link->elements == ELEMENTS_MAX ? "a reply too large" : shown);
+        return false;
+    }
+    if (taken == NULL) {
+        return true;
+    }
+    *reply = taken;
+    link->elements = 0;
+    link->reply_bytes = link->reader->len - link->reader->pos;
+    if (link->awaited > 0) {
+        link->awaited--;
+    }
+    return true;
+}
+
+/*
+ * Reads while it sends: a server that waits for us to take its replies would
+ * not take the rest of a long pipeline.
+ */
+static bool exchange(struct redis_link *link, int64_t deadline_ms,
+                     redisReply **reply, struct error *error)
+{
+    bool last_look = false;
+
+    for (;;) {
+        short events = POLLIN;
+
+        if (!send_some(link)) {
+            error_set_errno(error, "write to redis");
+            return false;
+        }
+        if (!take_reply(link, reply, error)) {
+            return false;
+        }
+        if (*reply != NULL) {
+            return true;
+        }
+        if (link->output_length > 0) {
+            events |= POLLOUT;
+        }
+        if (!wait_for(link->fd, events, deadline_ms)) {
+            if (errno != ETIMEDOUT || last_look) {
+                error_set_errno(error, "redis: no answer");
+                return false;
+            }
+            last_look = true; /* it may have come while we had no processor */
+        }
+        if (!receive_some(link, error)) {
+            return false;
+        }
+    }
+}
+
+redisReply *redis_link_reply(struct redis_link *link, int64_t deadline_ms,
+                             struct error *error)
+{
+    redisReply *reply = NULL;
+
+    if (link->fd < 0) {
+        error_set(error, "redis: not connected");
+        return NULL;
+    }
+    if (!exchange(link, deadline_ms, &reply, error)) {
+        redis_link_close(link);
+        return NULL;
+    }
+    return reply;
+}
+
+redisReply *redis_link_ask(struct redis_link *link, int64_t deadline_ms,
+                           struct error *error, size_t argc,
+                           const char *const *argv, const size_t *lengths)
+{
+    if (!redis_link_command(link, argc, argv, lengths)) {
+        error_set(error, "redis: %s",
+                  link->fd < 0 ? "not connected" : "out of memory");
+        redis_link_close(link);
+        return NULL;
+    }
+    return redis_link_reply(link, deadline_ms, error);
+}
+
+/*
+ * Some servers quote the arguments of a command they refuse: what holds the
+ * password is cut down to its first word, or to nothing.
+ */
+static struct text without_secret(const redisReply *reply, struct text secret)
+{
+    struct text text = {reply->str, reply->len};
+    const char *blank;
+
+    if (secret.length == 0 ||
+        memmem(text.bytes, text.length, secret.bytes, secret.length) == NULL) {
+        return text;
+    }
+    blank = memchr(text.bytes, ' ', text.length);
+    text.length = blank == NULL ? 0 : (size_t)(blank - text.bytes);
+    if (memmem(text.bytes, text.length, secret.bytes, secret.length) != NULL) {
+        text.length = 0;
+    }
+    return text;
+}
+
+/* False with error when the reply to a step of the login is not OK. */
+static bool check_step(struct redis_link *link, const char *step,
+                       struct text secret, int64_t deadline_ms,
+                       struct error *error)
+{
+    redisReply *reply = redis_link_reply(link, deadline_ms, error);
+    char shown[256];
+    bool passed;
+
+    if (reply == NULL) {
+        return false;
+    }
+    passed = reply->type == REDIS_REPLY_STATUS;
+    if (reply->type == REDIS_REPLY_ERROR) {
+        link->fault = redis_fault_of(reply);
+        (void)text_escape(without_secret(reply, secret), shown, sizeof shown);
+        error_set(error, "redis: %s refused: %s", step, shown);
+    } else if (!passed) {
+        link->fault = REDIS_FAULT_OTHER;
+        error_set(error, "redis: %s: unexpected reply", step);
+    }
+    freeReplyObject(reply);
+    return passed;
+}
+
+static bool queue_login(struct redis_link *link, struct text password)
+{
+    const char *user = redis_endpoint_user(link->endpoint);
+    int database = redis_endpoint_database(link->endpoint);
+    const char *auth[] = {"AUTH", user, password.bytes};
+    size_t lengths[] = {4, strlen(user), password.length};
+    char number[16];
+    const char *select[] = {"SELECT", number};
+
+    if (user[0] != '\0' && !redis_link_command(link, 3, auth, lengths)) {
+        return false;
+    }
+    if (user[0] == '\0' && password.length > 0) {
+        auth[1] = password.bytes;
+        lengths[1] = password.length;
+        if (!redis_link_command(link, 2, auth, lengths)) {
+            return false;
+        }
+    }
+    return snprintf(number, sizeof number, "%d", database) > 0 &&
+           (database == 0 || redis_link_command(link, 2, select, NULL));
+}
+
+static bool log_in(struct redis_link *link, int64_t deadline_ms,
+                   struct error *error)
+{
+    const char *user = redis_endpoint_user(link->endpoint);
+    int database = redis_endpoint_database(link->endpoint);
+    char password[REDIS_PASSWORD_MAX];
+    struct text secret = {password, 0};
+    bool done;
+
+    if (!redis_endpoint_password(link->endpoint, password, &secret.length,
+                                 error)) {
+        link->fault = REDIS_FAULT_LOGIN;
+        return false;
+    }
+    done = queue_login(link, secret);
+    if (!done) {
+        error_set(error, "redis: out of memory");
+    }
+    if (done && (user[0] != '\0' || secret.length > 0)) {
+        done = check_step(link, "AUTH", secret, deadline_ms, error);
+    }
+    if (done && database != 0) {
+        done = check_step(link, "SELECT", secret, deadline_ms, error);
+    }
+    /* the login fitted into the first allocation, so this is all of it */
+    explicit_bzero(link->output, OUTPUT_FIRST);
+    explicit_bzero(password, sizeof password);
+    return done;
+}
+
+/* Readable without a question: closed, or a server that talks nonsense. */
+static bool is_stale(const struct redis_link *link)
+{
+    struct pollfd poller = {.fd = link->fd, .events = POLLIN};
+
+    return link->awaited == 0 && poll(&poller, 1, 0) > 0;
+}
+
+bool redis_link_open(struct redis_link *link, int64_t deadline_ms,
+                     struct error *error)
+{
+    if (link->fd >= 0 && !is_stale(link)) {
+        return true;
+    }
+    redis_link_close(link);
+    link->fault = REDIS_FAULT_NONE;
+    if (!make_reader(link)) {
+        error_set(error, "redis: out of memory");
+        return false;
+    }
+    if (!connect_any(link, deadline_ms, error) ||
+        !log_in(link, deadline_ms, error)) {
+        redis_link_close(link);
+        return false;
+    }
+    return true;
+}

@@ -1,0 +1,122 @@
+#include "store_key.h"
+
+#include <stdio.h>
+#include <string.h>
+
+uint16_t store_crc16(const char *bytes, size_t length)
+{
+    uint16_t crc = 0;
+
+    for (size_t i = 0; i < length; i++) {
+        crc = (uint16_t)(crc ^ ((unsigned)(unsigned char)bytes[i] << 8));
+        for (int bit = 0; bit < 8; bit++) {
+            bool high = (crc & 0x8000U) != 0;
+
+            crc = (uint16_t)((unsigned)crc << 1);
+            if (high) {
+                crc ^= 0x1021U;
+            }
+        }
+    }
+    return crc;
+}
+
+unsigned store_bucket(const char *bytes, size_t length)
+{
+    return store_crc16(bytes, length) % STORE_BUCKETS;
+}
+
+unsigned store_bucket_of_pattern(const struct mailbox_pattern *pattern)
+{
+    switch (pattern->kind) {
+    case MAILBOX_PATTERN_DOMAIN:
+    case MAILBOX_PATTERN_SUBDOMAINS:
+        return store_bucket(pattern->domain, strlen(pattern->domain));
+    case MAILBOX_PATTERN_INVALID:
+    case MAILBOX_PATTERN_EXACT:
+    case MAILBOX_PATTERN_LOCAL_PART:
+        break;
+    }
+    return store_bucket(pattern->text, pattern->length);
+}
+
+/* Keys hold NUL when a quoted local part does, so they are no C strings. */
+static bool append(struct store_key *key, struct text part)
+{
+    if (part.length >= sizeof key->text - key->length) {
+        return false;
+    }
+    if (part.length > 0) {
+        memcpy(key->text + key->length, part.bytes, part.length);
+    }
+    key->length += part.length;
+    key->text[key->length] = '\0';
+    return true;
+}
+
+static bool append_string(struct store_key *key, const char *part)
+{
+    return append(key, text_of(part));
+}
+
+static bool begin(struct store_key *key, const char *prefix)
+{
+    key->length = 0;
+    key->text[0] = '\0';
+    return strlen(prefix) <= STORE_PREFIX_MAX && append_string(key, prefix);
+}
+
+/* A colon or @ in a scope would make one key of two different entries. */
+static bool append_scope(struct store_key *key, const char *scope)
+{
+    static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                  "abcdefghijklmnopqrstuvwxyz"
+                                  "0123456789._-";
+    size_t length = scope == NULL ? 0 : strlen(scope);
+
+    if (length == 0) {
+        return true;
+    }
+    return length <= STORE_SCOPE_MAX && strspn(scope, allowed) == length &&
+           append_string(key, "@") && append_string(key, scope);
+}
+
+bool store_key_list(const char *prefix, enum store_list list, const char *scope,
+                    const struct mailbox_pattern *pattern,
+                    struct store_key *key)
+{
+    static const char *const names[] = {
+        [STORE_SUPPRESS] = "suppress",
+        [STORE_ALLOW] = "allow",
+    };
+    struct text text = {pattern->text, pattern->length};
+
+    return pattern->kind != MAILBOX_PATTERN_INVALID && begin(key, prefix) &&
+           append_string(key, names[list]) && append_scope(key, scope) &&
+           append_string(key, ":") && append(key, text);
+}
+
+bool store_key_history(const char *prefix, unsigned bucket,
+                       enum store_history kind, struct text name,
+                       struct store_key *key)
+{
+    static const struct history {
+        const char *word;
+        bool named;
+    } kinds[] = {
+        [STORE_RECIPIENT] = {"recipient:", true},
+        [STORE_STRIKES] = {"strikes:", true},
+        [STORE_DOMAIN] = {"domain:", true},
+        [STORE_STATS] = {"stats:", true},
+        [STORE_DUE] = {"due", false},
+        [STORE_CHECKPOINT] = {"checkpoint", false},
+    };
+    char tag[16];
+    int length = snprintf(tag, sizeof tag, "{%02u}:", bucket % STORE_BUCKETS);
+
+    if (length < 0 || !begin(key, prefix) || !append_string(key, tag) ||
+        !append_string(key, kinds[kind].word)) {
+        return false;
+    }
+    return !kinds[kind].named || (name.length > 0 && append(key, name));
+}
