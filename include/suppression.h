@@ -1,0 +1,93 @@
+/*
+ * suppression.h - is this mailbox on the lists?
+ *
+ * Allow wins over suppress at any level; then exact before local part before
+ * domain before the domains above, a scope's list before the list for all.
+ * All candidate keys are asked in one pipelined round trip; a second one
+ * reads the entry that decides. Any Redis type suppresses: a hash has fields,
+ * a string is the note, of others the name alone counts.
+ *
+ * Waits    at most options.timeout_ms, connecting included; while the breaker
+ *          is open not at all. A thread of its own tries Redis again
+ *          (50 ms to 1 s) and closes the breaker.
+ * Threads  any: a call takes a connection from a small pool.
+ */
+#ifndef NIXIE_SUPPRESSION_H
+#define NIXIE_SUPPRESSION_H
+
+#include "error.h"
+#include "mailbox.h"
+#include "redis_endpoint.h"
+#include "store_key.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define SUPPRESSION_FIELD_MAX 256 /* bytes kept of a field; the rest is cut */
+
+enum suppression_result {
+    SUPPRESSION_ABSENT,
+    SUPPRESSION_FOUND,
+    SUPPRESSION_ALLOWED,
+    SUPPRESSION_UNAVAILABLE, /* no answer in time: the setting decides */
+};
+
+struct suppression_entry {
+    enum store_list list;
+    struct store_key key;
+    struct mailbox_pattern pattern;
+    char scope[STORE_SCOPE_MAX + 1];
+    char kind[16]; /* Redis type: hash, string, … */
+    /* "" when the entry does not say */
+    char reason[SUPPRESSION_FIELD_MAX + 1];
+    char type[SUPPRESSION_FIELD_MAX + 1];
+    char origin[SUPPRESSION_FIELD_MAX + 1];
+    char note[SUPPRESSION_FIELD_MAX + 1];
+    char by[SUPPRESSION_FIELD_MAX + 1];
+    char added_at[SUPPRESSION_FIELD_MAX + 1];
+    char mode[SUPPRESSION_FIELD_MAX + 1];
+    int64_t expires_at_us; /* 0: never */
+};
+
+struct suppression_options {
+    struct redis_endpoint *endpoint; /* borrowed, like key_prefix */
+    const char *key_prefix;
+    int timeout_ms;  /* 1 to 1000 */
+    int connections; /* of the pool; 1 to 64 */
+    /* May be NULL; called when the breaker opens and closes, in turn and
+     * from the prober's thread alone; error is "" when it closes. */
+    void (*store_changed)(void *context, bool available, const char *error);
+    void *context;
+};
+
+struct suppression;
+
+/*
+ * New, or NULL with error. Asks the resolver once when the endpoint is a name
+ * without addresses, so it may take long; an unreachable Redis is no error.
+ */
+struct suppression *suppression_new(const struct suppression_options *options,
+                                    struct error *error);
+/*
+ * Takes it, or NULL, when no suppression_find() runs. Takes up to a second
+ * while Redis does not answer, longer when the resolver does not.
+ */
+void suppression_free(struct suppression *list);
+
+/*
+ * scope NULL or "", or no name that can stand in a key: only the lists for
+ * all. *entry is filled on FOUND and ALLOWED; error on UNAVAILABLE. When the
+ * second round trip fails its fields are "", but what decided is known.
+ */
+enum suppression_result suppression_find(struct suppression *list,
+                                         const struct mailbox *mailbox,
+                                         const char *scope,
+                                         struct suppression_entry *entry,
+                                         struct error *error);
+
+/* The keys that suppression_find() asks, in its order; false past the last. */
+bool suppression_candidate(const char *key_prefix,
+                           const struct mailbox *mailbox, const char *scope,
+                           size_t index, struct store_key *key);
+
+#endif

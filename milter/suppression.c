@@ -1,0 +1,437 @@
+#include "suppression.h"
+
+#include "clock.h"
+#include "suppression_pool.h"
+#include "text.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct suppression {
+    struct suppression_pool *pool;
+    const char *key_prefix;
+    int timeout_ms;
+};
+
+/* What one lookup asks for: its keys are numbered, none is stored. */
+struct question {
+    const char *key_prefix;
+    const struct mailbox *mailbox;
+    const char *scope; /* NULL: only the lists for all */
+    size_t patterns;
+};
+
+static struct question question_of(const char *key_prefix,
+                                   const struct mailbox *mailbox,
+                                   const char *scope)
+{
+    struct question question = {.key_prefix = key_prefix, .mailbox = mailbox};
+    struct mailbox_pattern pattern;
+    struct store_key key;
+
+    while (mailbox_candidate(mailbox, question.patterns, &pattern)) {
+        question.patterns++;
+    }
+    /* a scope whose name cannot stand in a key has no lists */
+    if (scope != NULL && scope[0] != '\0' &&
+        mailbox_candidate(mailbox, 0, &pattern) &&
+        store_key_list(key_prefix, STORE_ALLOW, scope, &pattern, &key)) {
+        question.scope = scope;
+    }
+    return question;
+}
+
+/*
+ * Allow before suppress, in each the patterns from the most telling on, for
+ * each the scope before all. Fills list, scope, pattern and key.
+ */
+static bool candidate(const struct question *question, size_t index,
+                      struct suppression_entry *entry)
+{
+    size_t scopes = question->scope == NULL ? 1 : 2;
+    size_t in_list = question->patterns * scopes;
+    const char *scope;
+
+    if (index >= 2 * in_list) {
+        return false;
+    }
+    entry->list = index < in_list ? STORE_ALLOW : STORE_SUPPRESS;
+    index %= in_list;
+    scope = scopes == 2 && index % 2 == 0 ? question->scope : "";
+    (void)text_copy(text_of(scope), entry->scope, sizeof entry->scope);
+    return mailbox_candidate(question->mailbox, index / scopes,
+                             &entry->pattern) &&
+           store_key_list(question->key_prefix, entry->list, entry->scope,
+                          &entry->pattern, &entry->key);
+}
+
+bool suppression_candidate(const char *key_prefix,
+                           const struct mailbox *mailbox, const char *scope,
+                           size_t index, struct store_key *key)
+{
+    struct question question = question_of(key_prefix, mailbox, scope);
+    struct suppression_entry entry;
+
+    if (!candidate(&question, index, &entry)) {
+        return false;
+    }
+    *key = entry.key;
+    return true;
+}
+
+/* One lookup on its way. */
+struct lookup {
+    struct redis_link *link;
+    int64_t deadline_ms;
+    size_t answered; /* replies since the question was asked */
+};
+
+/* A command on the entry's key, with arguments behind the key or NULL. */
+static bool queue(const struct lookup *lookup, const char *verb,
+                  const struct suppression_entry *entry,
+                  const char *const *arguments, size_t count)
+{
+    const char *argv[12] = {verb, entry->key.text};
+    size_t lengths[12] = {strlen(verb), entry->key.length};
+
+    for (size_t i = 0; i < count; i++) {
+        argv[2 + i] = arguments[i];
+        lengths[2 + i] = strlen(arguments[i]);
+    }
+    return redis_link_command(lookup->link, 2 + count, argv, lengths);
+}
+
+static bool queue_types(const struct lookup *lookup,
+                        const struct question *question, size_t *asked,
+                        struct error *error)
+{
+    struct suppression_entry entry;
+
+    for (*asked = 0; candidate(question, *asked, &entry); (*asked)++) {
+        if (!queue(lookup, "TYPE", &entry, NULL, 0)) {
+            error_set(error, "redis: out of memory");
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The kind that TYPE tells; false with error when it tells something else. */
+static bool read_kind(struct lookup *lookup, char kind[16], struct error *error)
+{
+    redisReply *reply =
+        redis_link_reply(lookup->link, lookup->deadline_ms, error);
+    char shown[256];
+    bool told;
+
+    if (reply == NULL) {
+        return false;
+    }
+    lookup->answered++;
+    told = reply->type == REDIS_REPLY_STATUS;
+    if (told) {
+        (void)text_copy((struct text){reply->str, (size_t)reply->len}, kind,
+                        16);
+    } else if (reply->type == REDIS_REPLY_ERROR) {
+        (void)text_escape((struct text){reply->str, (size_t)reply->len}, shown,
+                          sizeof shown);
+        error_set(error, "redis: TYPE refused: %s", shown);
+    } else {
+        error_set(error, "redis: unexpected reply to TYPE");
+    }
+    freeReplyObject(reply);
+    return told;
+}
+
+/*
+ * Asks all keys; *hit is the first that exists, or SIZE_MAX. False with error
+ * when not all were answered.
+ */
+static bool find_hit(struct lookup *lookup, const struct question *question,
+                     size_t *hit, char hit_kind[16], struct error *error)
+{
+    size_t asked;
+
+    *hit = SIZE_MAX;
+    if (!queue_types(lookup, question, &asked, error)) {
+        return false;
+    }
+    for (size_t i = 0; i < asked; i++) {
+        char kind[16];
+
+        if (!read_kind(lookup, kind, error)) {
+            return false;
+        }
+        if (*hit == SIZE_MAX && strcmp(kind, "none") != 0) {
+            *hit = i;
+            memcpy(hit_kind, kind, sizeof kind);
+        }
+    }
+    return true;
+}
+
+/* How much of text fits, without half a UTF-8 sequence at the cut. */
+static size_t whole_length(const char *text, size_t length, size_t limit)
+{
+    size_t cut = limit;
+
+    if (length <= limit) {
+        return length;
+    }
+    for (size_t back = 0; back < 3 && cut > 0; back++) {
+        if (((unsigned char)text[cut] & 0xc0) != 0x80) {
+            return cut;
+        }
+        cut--;
+    }
+    /* a sequence has at most three bytes behind its first, or it is none */
+    return ((unsigned char)text[cut] & 0xc0) == 0xc0 ? cut : limit;
+}
+
+static void copy_field(const redisReply *reply,
+                       char field[SUPPRESSION_FIELD_MAX + 1])
+{
+    size_t length;
+
+    field[0] = '\0';
+    if (reply->type != REDIS_REPLY_STRING) {
+        return;
+    }
+    length =
+        whole_length(reply->str, (size_t)reply->len, SUPPRESSION_FIELD_MAX);
+    for (size_t i = 0; i < length; i++) {
+        field[i] = (char)(reply->str[i] == '\0' ? '?' : reply->str[i]);
+    }
+    field[length] = '\0';
+}
+
+static const struct entry_field {
+    const char *name;
+    size_t offset;
+} entry_fields[] = {
+    {"reason", offsetof(struct suppression_entry, reason)},
+    {"type", offsetof(struct suppression_entry, type)},
+    {"origin", offsetof(struct suppression_entry, origin)},
+    {"note", offsetof(struct suppression_entry, note)},
+    {"by", offsetof(struct suppression_entry, by)},
+    {"added_at", offsetof(struct suppression_entry, added_at)},
+    {"mode", offsetof(struct suppression_entry, mode)},
+};
+#define ENTRY_FIELDS (sizeof entry_fields / sizeof entry_fields[0])
+
+static bool queue_hash(const struct lookup *lookup,
+                       const struct suppression_entry *entry)
+{
+    const char *names[ENTRY_FIELDS];
+
+    for (size_t i = 0; i < ENTRY_FIELDS; i++) {
+        names[i] = entry_fields[i].name;
+    }
+    return queue(lookup, "HMGET", entry, names, ENTRY_FIELDS);
+}
+
+static void read_hash(const redisReply *reply, struct suppression_entry *entry)
+{
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != ENTRY_FIELDS) {
+        return;
+    }
+    for (size_t i = 0; i < ENTRY_FIELDS; i++) {
+        copy_field(reply->element[i], (char *)entry + entry_fields[i].offset);
+    }
+}
+
+/* One byte more than is kept tells where a sequence is cut. */
+static bool queue_string(const struct lookup *lookup,
+                         const struct suppression_entry *entry)
+{
+    char last[16];
+    const char *range[] = {"0", last};
+
+    return snprintf(last, sizeof last, "%d", SUPPRESSION_FIELD_MAX) > 0 &&
+           queue(lookup, "GETRANGE", entry, range, 2);
+}
+
+static void read_string(const redisReply *reply,
+                        struct suppression_entry *entry)
+{
+    copy_field(reply, entry->note);
+}
+
+/* The Redis types that say more than that the key exists. */
+static const struct entry_kind {
+    const char *name;
+    bool (*queue)(const struct lookup *lookup,
+                  const struct suppression_entry *entry);
+    void (*read)(const redisReply *reply, struct suppression_entry *entry);
+} entry_kinds[] = {
+    {"hash", queue_hash, read_hash},
+    {"string", queue_string, read_string},
+};
+
+static const struct entry_kind *kind_of(const struct suppression_entry *entry)
+{
+    for (size_t i = 0; i < sizeof entry_kinds / sizeof entry_kinds[0]; i++) {
+        if (strcmp(entry->kind, entry_kinds[i].name) == 0) {
+            return &entry_kinds[i];
+        }
+    }
+    return NULL;
+}
+
+/* False when the key has gone meanwhile. */
+static bool read_lifetime(const redisReply *reply,
+                          struct suppression_entry *entry)
+{
+    if (reply->type != REDIS_REPLY_INTEGER) {
+        return true;
+    }
+    if (reply->integer >= 0 && reply->integer < INT64_MAX / 4000) {
+        entry->expires_at_us = clock_now_us() + reply->integer * 1000;
+    }
+    return reply->integer != -2;
+}
+
+/*
+ * Reads what the entry says. False when it has gone meanwhile; when there is
+ * no answer it stays known that it was there.
+ */
+static bool read_entry(struct lookup *lookup, struct suppression_entry *entry)
+{
+    const struct entry_kind *kind = kind_of(entry);
+    redisReply *content = NULL;
+    redisReply *lifetime = NULL;
+    bool exists = true;
+
+    if ((kind != NULL && !kind->queue(lookup, entry)) ||
+        !queue(lookup, "PTTL", entry, NULL, 0)) {
+        redis_link_close(lookup->link); /* out of memory: nothing half asked */
+        return true;
+    }
+    if (kind != NULL) {
+        content = redis_link_reply(lookup->link, lookup->deadline_ms, NULL);
+    }
+    if (kind == NULL || content != NULL) {
+        lifetime = redis_link_reply(lookup->link, lookup->deadline_ms, NULL);
+    }
+    if (lifetime != NULL) {
+        exists = read_lifetime(lifetime, entry);
+    }
+    if (content != NULL) {
+        kind->read(content, entry);
+    }
+    freeReplyObject(lifetime);
+    freeReplyObject(content);
+    return exists;
+}
+
+static enum suppression_result ask(struct lookup *lookup,
+                                   const struct question *question,
+                                   struct suppression_entry *entry,
+                                   struct error *error)
+{
+    /* an entry that goes between the two trips: another may decide then */
+    for (int attempt = 0; attempt < 2; attempt++) {
+        size_t hit;
+
+        memset(entry, 0, sizeof *entry);
+        if (!redis_link_open(lookup->link, lookup->deadline_ms, error) ||
+            !find_hit(lookup, question, &hit, entry->kind, error)) {
+            return SUPPRESSION_UNAVAILABLE;
+        }
+        if (hit == SIZE_MAX || !candidate(question, hit, entry)) {
+            return SUPPRESSION_ABSENT;
+        }
+        if (read_entry(lookup, entry)) {
+            return entry->list == STORE_ALLOW ? SUPPRESSION_ALLOWED
+                                              : SUPPRESSION_FOUND;
+        }
+    }
+    return SUPPRESSION_ABSENT;
+}
+
+/*
+ * The server may have gone and come back since the link was last used: what
+ * fails before its first answer is asked again, once, on a new connection.
+ */
+static enum suppression_result ask_patiently(struct lookup *lookup,
+                                             const struct question *question,
+                                             struct suppression_entry *entry,
+                                             struct error *error)
+{
+    bool is_used = redis_link_is_open(lookup->link);
+    enum suppression_result result = ask(lookup, question, entry, error);
+
+    if (result == SUPPRESSION_UNAVAILABLE && is_used && lookup->answered == 0 &&
+        clock_monotonic_ms() < lookup->deadline_ms) {
+        redis_link_close(lookup->link);
+        result = ask(lookup, question, entry, error);
+    }
+    if (result == SUPPRESSION_UNAVAILABLE) {
+        redis_link_close(lookup->link); /* there may be more to come */
+    }
+    return result;
+}
+
+enum suppression_result suppression_find(struct suppression *list,
+                                         const struct mailbox *mailbox,
+                                         const char *scope,
+                                         struct suppression_entry *entry,
+                                         struct error *error)
+{
+    struct lookup lookup = {
+        .deadline_ms = clock_monotonic_ms() + list->timeout_ms,
+    };
+    struct question question = question_of(list->key_prefix, mailbox, scope);
+    struct error cause = {""};
+    struct suppression_loan loan;
+    enum suppression_result result;
+
+    if (question.patterns == 0) {
+        return SUPPRESSION_ABSENT;
+    }
+    if (!suppression_pool_take(list->pool, lookup.deadline_ms, &loan, error)) {
+        return SUPPRESSION_UNAVAILABLE;
+    }
+    lookup.link = loan.link;
+    result = ask_patiently(&lookup, &question, entry, &cause);
+    if (result == SUPPRESSION_UNAVAILABLE) {
+        suppression_pool_fail(list->pool, &loan, &cause);
+        error_set(error, "%s", cause.text);
+    }
+    suppression_pool_give(list->pool, &loan);
+    return result;
+}
+
+struct suppression *suppression_new(const struct suppression_options *options,
+                                    struct error *error)
+{
+    struct suppression *list;
+
+    if (strlen(options->key_prefix) > STORE_PREFIX_MAX) {
+        error_set(error, "key_prefix: longer than %d bytes", STORE_PREFIX_MAX);
+        return NULL;
+    }
+    list = calloc(1, sizeof *list);
+    if (list == NULL) {
+        error_set(error, "redis: out of memory");
+        return NULL;
+    }
+    list->key_prefix = options->key_prefix;
+    list->timeout_ms = options->timeout_ms;
+    list->pool = suppression_pool_new(options, error);
+    if (list->pool == NULL) {
+        free(list);
+        return NULL;
+    }
+    return list;
+}
+
+void suppression_free(struct suppression *list)
+{
+    if (list == NULL) {
+        return;
+    }
+    suppression_pool_free(list->pool);
+    free(list);
+}
