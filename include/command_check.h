@@ -1,0 +1,63 @@
+/*
+ * command_check.h - what `nixie check` looks at, a file each
+ *
+ * A part reports a line for each thing it looked at: well, or what to do.
+ * What cannot be told, for want of permission say, is skipped, not passed.
+ *
+ * Threads  one.
+ */
+#ifndef NIXIE_COMMAND_CHECK_H
+#define NIXIE_COMMAND_CHECK_H
+
+#include "command.h"
+#include "settings.h"
+
+#include <stdbool.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+
+enum check_result { CHECK_OK, CHECK_WARN, CHECK_FAIL, CHECK_SKIP };
+
+struct check {
+    const struct command_call *call;
+    const struct settings *settings;
+    bool failed;
+};
+
+/* Text from outside may be in it: it is escaped here. */
+void command_check_report(struct check *check, enum check_result result,
+                          const char *name, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+/* A user with all groups. */
+#define CHECK_GROUPS_MAX 64
+struct check_account {
+    uid_t uid;
+    gid_t groups[CHECK_GROUPS_MAX];
+    int group_count;
+};
+bool command_check_account(const char *name, struct check_account *account);
+
+/* Whether the mode bits let it; what: 04 read, 02 write, 01 search. */
+bool command_check_may(const struct check_account *account,
+                       const struct stat *status, unsigned what);
+
+/* Whether two paths are the same, or lead to the same file. */
+bool command_check_same(const char *one, const char *other);
+
+void command_check_host(struct check *check); /* folders, socket, nixied */
+void command_check_store(struct check *check);
+/* directory: where main.cf is; NULL: Postfix's default. */
+void command_check_postfix(struct check *check, const char *directory);
+
+/* What `postconf` says, by an argument vector; see command_postconf.c. */
+enum postconf_result {
+    POSTCONF_DONE,
+    POSTCONF_ABSENT, /* there is no Postfix */
+    POSTCONF_FAILED, /* it could not be asked, or had no answer */
+};
+/* words ends with NULL; *output is the caller's, NUL-terminated. */
+enum postconf_result command_postconf(const char *directory,
+                                      const char *const *words, char **output);
+
+#endif

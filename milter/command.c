@@ -1,0 +1,350 @@
+#include "command.h"
+
+#include "command_store.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <glib.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SHOWN_MAX 400 /* bytes of an argument in a complaint */
+
+/* Values of getopt_long(3) above every letter. */
+#define OPTION_JSON 1000
+#define OPTION_ROW  1001
+
+static size_t option_count(const struct command *command)
+{
+    size_t count = 0;
+
+    while (command->options[count].name != NULL) {
+        count++;
+    }
+    return count;
+}
+
+const char *command_value(const struct command_call *call, const char *name)
+{
+    size_t count = option_count(call->command);
+
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(call->command->options[i].name, name) == 0) {
+            return call->values[i];
+        }
+    }
+    return NULL;
+}
+
+void command_complain(const struct command_call *call, const char *format, ...)
+{
+    va_list arguments;
+
+    (void)fflush(stdout);
+    (void)fprintf(stderr, "nixie %s: ", call->command->name);
+    va_start(arguments, format);
+    (void)vfprintf(stderr, format, arguments);
+    va_end(arguments);
+    (void)fputc('\n', stderr);
+}
+
+/* --- arguments --------------------------------------------------------- */
+
+struct option_table {
+    struct option options[COMMAND_OPTIONS_MAX + 3];
+    char letters[2 * COMMAND_OPTIONS_MAX + 8];
+};
+
+static void make_table(const struct command *command,
+                       struct option_table *table)
+{
+    static const struct option common[] = {
+        {"json", no_argument, NULL, OPTION_JSON},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
+    };
+    size_t count = option_count(command);
+    size_t used = 0;
+
+    table->letters[used++] = ':'; /* a missing argument is ':', not '?' */
+    table->letters[used++] = 'h';
+    for (size_t i = 0; i < count; i++) {
+        const struct command_option *row = &command->options[i];
+
+        table->options[i] = (struct option){
+            row->name, row->argument == NULL ? no_argument : required_argument,
+            NULL, OPTION_ROW + (int)i};
+        if (row->letter != 0) {
+            table->letters[used++] = row->letter;
+            if (row->argument != NULL) {
+                table->letters[used++] = ':';
+            }
+        }
+    }
+    table->letters[used] = '\0';
+    memcpy(&table->options[count], common, sizeof common);
+}
+
+/* The row of what getopt_long(3) returned, or -1. */
+static int row_of(const struct command *command, int found)
+{
+    size_t count = option_count(command);
+
+    for (size_t i = 0; i < count; i++) {
+        if (found == OPTION_ROW + (int)i ||
+            (found < OPTION_JSON && found == command->options[i].letter)) {
+            return (int)i;
+        }
+    }
+    return -1;
+}
+
+static enum command_status complain_option(const struct command_call *call,
+                                           int found, const char *word)
+{
+    char shown[SHOWN_MAX];
+
+    command_complain(
+        call, "%s \"%s\"; \"nixie help %s\" tells more",
+        found == ':' ? "a value is missing behind" : "no such option",
+        text_escape(text_of(word), shown, sizeof shown), call->command->name);
+    return COMMAND_FAULT;
+}
+
+static enum command_status take_options(struct command_call *call, int argc,
+                                        char **argv)
+{
+    struct option_table table = {0};
+    int found;
+
+    make_table(call->command, &table);
+    opterr = 0;
+    optind = 0; /* glibc: begin anew */
+    while ((found = getopt_long(argc, argv, table.letters, table.options,
+                                NULL)) != -1) {
+        int row = row_of(call->command, found);
+
+        if (row >= 0) {
+            call->values[row] = optarg == NULL ? "" : optarg;
+        } else if (found == OPTION_JSON) {
+            call->json = true;
+        } else if (found == 'h') {
+            return COMMAND_NO;
+        } else {
+            return complain_option(call, found, argv[optind - 1]);
+        }
+    }
+    return COMMAND_OK;
+}
+
+enum command_status command_parse(struct command_call *call, int argc,
+                                  char **argv)
+{
+    const struct command *command = call->command;
+    enum command_status status = take_options(call, argc, argv);
+
+    if (status != COMMAND_OK) {
+        return status;
+    }
+    call->arguments = argv + optind;
+    call->argument_count = argc - optind;
+    if (call->argument_count < command->arguments_min ||
+        call->argument_count > command->arguments_max) {
+        command_complain(call, "%s; usage: nixie %s %s",
+                         call->argument_count < command->arguments_min
+                             ? "an argument is missing"
+                             : "too many arguments",
+                         command->name, command->arguments);
+        return COMMAND_FAULT;
+    }
+    return COMMAND_OK;
+}
+
+/* --- output ------------------------------------------------------------ */
+
+static bool is_harmless(gunichar character)
+{
+    GUnicodeType type = g_unichar_type(character);
+
+    return g_unichar_isprint(character) && type != G_UNICODE_LINE_SEPARATOR &&
+           type != G_UNICODE_PARAGRAPH_SEPARATOR;
+}
+
+void command_put(struct text text)
+{
+    const char *position = text.bytes;
+    const char *end = position + text.length;
+
+    while (position < end) {
+        gunichar character =
+            g_utf8_get_char_validated(position, end - position);
+        size_t length = 1;
+
+        /* (gunichar)-1 and -2: no UTF-8, or cut off */
+        if (character < 0x110000) {
+            length = (size_t)g_utf8_skip[(unsigned char)*position];
+        }
+        if (character < 0x110000 && is_harmless(character)) {
+            (void)fwrite(position, 1, length, stdout);
+        } else {
+            for (size_t i = 0; i < length; i++) {
+                (void)printf("\\x%02x", (unsigned char)position[i]);
+            }
+        }
+        position += length;
+    }
+}
+
+void command_duration(int64_t seconds, char text[COMMAND_DURATION_SIZE])
+{
+    static const struct unit {
+        int64_t seconds;
+        char name;
+    } units[] = {{86400, 'd'}, {3600, 'h'}, {60, 'm'}, {1, 's'}};
+    size_t i = 0;
+
+    while (units[i].seconds > 1 && seconds < units[i].seconds) {
+        i++;
+    }
+    if (units[i].seconds == 1) {
+        (void)snprintf(text, COMMAND_DURATION_SIZE, "%llds",
+                       (long long)seconds);
+        return;
+    }
+    (void)snprintf(
+        text, COMMAND_DURATION_SIZE, "%lld%c %lld%c",
+        (long long)(seconds / units[i].seconds), units[i].name,
+        (long long)(seconds % units[i].seconds / units[i + 1].seconds),
+        units[i + 1].name);
+}
+
+/* New, in *length bytes of UTF-8; *exact tells whether nothing changed. */
+static char *make_valid(struct text text, size_t *length, bool *exact)
+{
+    GString *valid = g_string_sized_new(text.length);
+    const char *position = text.bytes;
+    const char *end = position + text.length;
+    char *bytes;
+
+    *exact = true;
+    while (position < end) {
+        const char *bad;
+
+        (void)g_utf8_validate(position, end - position, &bad);
+        g_string_append_len(valid, position, bad - position);
+        position = bad;
+        if (position < end) { /* NUL too, which not every reader takes */
+            g_string_append(valid, "\xef\xbf\xbd");
+            position++;
+            *exact = false;
+        }
+    }
+    *length = valid->len;
+    bytes = g_string_free(valid, FALSE);
+    return bytes;
+}
+
+json_t *command_json_text(struct text text)
+{
+    size_t length;
+    bool exact;
+    char *valid = make_valid(text, &length, &exact);
+    json_t *value = json_stringn(valid, length);
+
+    g_free(valid);
+    return value;
+}
+
+void command_json_set(json_t *object, const char *name, struct text text)
+{
+    size_t length;
+    bool exact;
+    char *valid;
+
+    if (text.bytes == NULL) {
+        return;
+    }
+    valid = make_valid(text, &length, &exact);
+    (void)json_object_set_new(object, name, json_stringn(valid, length));
+    g_free(valid);
+    if (!exact) {
+        gchar *name_base64 = g_strconcat(name, "_base64", NULL);
+        gchar *base64 =
+            g_base64_encode((const guchar *)text.bytes, text.length);
+
+        (void)json_object_set_new(object, name_base64, json_string(base64));
+        g_free(base64);
+        g_free(name_base64);
+    }
+}
+
+void command_json_print(json_t *object)
+{
+    (void)json_dumpf(object, stdout, JSON_COMPACT | JSON_ENSURE_ASCII);
+    (void)fputc('\n', stdout);
+    json_decref(object);
+}
+
+bool command_output_flows(void)
+{
+    return fflush(stdout) == 0 && !ferror(stdout);
+}
+
+/* --- what many commands take ------------------------------------------- */
+
+bool command_pattern(const struct command_call *call, const char *typed,
+                     struct mailbox_pattern *pattern)
+{
+    char shown[SHOWN_MAX];
+
+    if (command_store_pattern(call->settings, text_of(typed), pattern)) {
+        return true;
+    }
+    command_complain(call,
+                     "\"%s\" is no mailbox or pattern; write ann@example.org, "
+                     "@example.org, @.example.org or ann@",
+                     text_escape(text_of(typed), shown, sizeof shown));
+    return false;
+}
+
+bool command_scope(const struct command_call *call, const char **scope)
+{
+    static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                  "abcdefghijklmnopqrstuvwxyz"
+                                  "0123456789._-";
+    const char *value = command_value(call, "scope");
+    char shown[SHOWN_MAX];
+    size_t length;
+
+    *scope = value;
+    if (value == NULL) {
+        return true;
+    }
+    length = strlen(value);
+    if (length > 0 && length <= STORE_SCOPE_MAX &&
+        strspn(value, allowed) == length) {
+        return true;
+    }
+    command_complain(call,
+                     "\"%s\" is no scope; write at most %d letters, digits, "
+                     "dots, hyphens or underscores",
+                     text_escape(text_of(value), shown, sizeof shown),
+                     STORE_SCOPE_MAX);
+    return false;
+}
+
+bool command_mailbox(const struct command_call *call, const char *typed,
+                     struct mailbox *mailbox)
+{
+    char shown[SHOWN_MAX];
+
+    if (mailbox_parse(text_of(typed), &call->settings->mailbox_rules,
+                      mailbox) != MAILBOX_INVALID) {
+        return true;
+    }
+    command_complain(call, "\"%s\" is no mailbox; write ann@example.org",
+                     text_escape(text_of(typed), shown, sizeof shown));
+    return false;
+}

@@ -1,0 +1,494 @@
+#include "command_check.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define VALUE_SIZE 4096
+#define PATH_SIZE  4096
+#define WORD_SIZE  256
+#define BLANKS     " \t\r\n,"
+
+/* --- what postconf prints ---------------------------------------------- */
+
+static const char *const parameters[] = {
+    "queue_directory",       "smtpd_milters",   "non_smtpd_milters",
+    "milter_default_action", "milter_protocol", "compatibility_level",
+};
+enum {
+    QUEUE_DIRECTORY,
+    SMTPD_MILTERS,
+    NON_SMTPD_MILTERS,
+    DEFAULT_ACTION,
+    PROTOCOL,
+    COMPATIBILITY,
+    PARAMETERS,
+};
+
+struct postfix {
+    char values[PARAMETERS][VALUE_SIZE];
+    char *services; /* a line each, as `postconf -M` prints them */
+};
+
+static struct text trim(struct text text)
+{
+    while (text.length > 0 && strchr(BLANKS, text.bytes[0]) != NULL) {
+        text.bytes++;
+        text.length--;
+    }
+    while (text.length > 0 &&
+           strchr(BLANKS, text.bytes[text.length - 1]) != NULL) {
+        text.length--;
+    }
+    return text;
+}
+
+/* The next line, from *rest, which moves behind it; false at the end. */
+static bool next_line(const char **rest, struct text *line)
+{
+    size_t length = strcspn(*rest, "\n");
+
+    if (**rest == '\0') {
+        return false;
+    }
+    *line = (struct text){*rest, length};
+    *rest += length + ((*rest)[length] == '\n' ? 1 : 0);
+    return true;
+}
+
+/* Cuts "name=value" in two, without blanks; false: there is no "=". */
+static bool cut_in_two(struct text line, struct text *name, struct text *value)
+{
+    const char *equals = memchr(line.bytes, '=', line.length);
+
+    if (equals == NULL) {
+        return false;
+    }
+    *name = trim((struct text){line.bytes, (size_t)(equals - line.bytes)});
+    *value = trim((struct text){
+        equals + 1, line.length - (size_t)(equals + 1 - line.bytes)});
+    return true;
+}
+
+static void take_values(struct postfix *postfix, const char *output)
+{
+    const char *rest = output;
+    struct text line;
+    struct text name;
+    struct text value;
+
+    while (next_line(&rest, &line)) {
+        if (!cut_in_two(line, &name, &value)) {
+            continue;
+        }
+        for (size_t i = 0; i < PARAMETERS; i++) {
+            if (text_is(name, parameters[i])) {
+                (void)text_copy(value, postfix->values[i], VALUE_SIZE);
+            }
+        }
+    }
+}
+
+static enum postconf_result ask(const char *directory, struct postfix *postfix)
+{
+    const char *values[PARAMETERS + 2] = {"-x"};
+    static const char *const services[] = {"-M", NULL};
+    enum postconf_result result;
+    char *output = NULL;
+
+    memcpy(&values[1], parameters, sizeof parameters);
+    result = command_postconf(directory, values, &output);
+    if (result != POSTCONF_DONE) {
+        return result;
+    }
+    take_values(postfix, output);
+    free(output);
+    return command_postconf(directory, services, &postfix->services);
+}
+
+/* --- lists of milters -------------------------------------------------- */
+
+/*
+ * The next item of a list: a word, or what stands between { and }. False at
+ * the end.
+ */
+static bool next_item(struct text *rest, struct text *item)
+{
+    size_t depth = 0;
+    size_t length = 0;
+
+    *rest = trim(*rest);
+    if (rest->length == 0) {
+        return false;
+    }
+    while (length < rest->length) {
+        char byte = rest->bytes[length];
+
+        if (depth == 0 && strchr(BLANKS, byte) != NULL) {
+            break;
+        }
+        depth += byte == '{' ? 1 : 0;
+        depth -= byte == '}' && depth > 0 ? 1 : 0;
+        length++;
+    }
+    *item = (struct text){rest->bytes, length};
+    rest->bytes += length;
+    rest->length -= length;
+    if (length >= 2 && item->bytes[0] == '{' &&
+        item->bytes[length - 1] == '}') {
+        *item = trim((struct text){item->bytes + 1, length - 2});
+    }
+    return true;
+}
+
+static struct text address_of(struct text milter)
+{
+    struct text address = {"", 0};
+
+    (void)next_item(&milter, &address);
+    return address;
+}
+
+/* An attribute of a milter, or the fallback. */
+static void attribute_of(struct text milter, const char *name,
+                         const char *fallback, char value[WORD_SIZE])
+{
+    struct text item;
+    struct text found_name;
+    struct text found;
+
+    (void)text_copy(text_of(fallback), value, WORD_SIZE);
+    while (next_item(&milter, &item)) {
+        if (cut_in_two(item, &found_name, &found) &&
+            text_is(found_name, name)) {
+            (void)text_copy(found, value, WORD_SIZE);
+        }
+    }
+}
+
+/* --- where a socket is ------------------------------------------------- */
+
+static bool begins_with(struct text text, const char *word, struct text *rest)
+{
+    size_t length = strlen(word);
+
+    if (text.length < length || memcmp(text.bytes, word, length) != 0) {
+        return false;
+    }
+    *rest = (struct text){text.bytes + length, text.length - length};
+    return true;
+}
+
+/*
+ * The path of a Unix socket as a process of Postfix reaches it: in a chroot
+ * all paths begin in the queue directory, outside only relative ones.
+ */
+static bool path_of(const struct postfix *postfix, struct text address,
+                    bool chrooted, char path[PATH_SIZE])
+{
+    struct text name;
+    bool inside;
+    int length;
+
+    if (!begins_with(address, "unix:", &name) &&
+        !begins_with(address, "local:", &name)) {
+        return false;
+    }
+    inside = chrooted || name.length == 0 || name.bytes[0] != '/';
+    length = snprintf(path, PATH_SIZE, "%s%s%.*s",
+                      inside ? postfix->values[QUEUE_DIRECTORY] : "",
+                      inside && (name.length == 0 || name.bytes[0] != '/') ? "/"
+                                                                           : "",
+                      (int)name.length, name.bytes);
+    return length > 0 && length < PATH_SIZE;
+}
+
+/* "127.0.0.1:8895" of "inet:8895@127.0.0.1"; false: ours is no such. */
+static bool our_inet(const struct check *check, char address[WORD_SIZE])
+{
+    const char *ours = check->settings->milter_socket;
+    const char *colon = strchr(ours, ':');
+    const char *at = strchr(ours, '@');
+    int length;
+
+    if (strncmp(ours, "inet", 4) != 0 || colon == NULL || at == NULL) {
+        return false;
+    }
+    length = snprintf(address, WORD_SIZE, "inet:%s:%.*s", at + 1,
+                      (int)(at - colon - 1), colon + 1);
+    return length > 0 && length < WORD_SIZE;
+}
+
+static const char *our_path(const struct check *check)
+{
+    const char *ours = check->settings->milter_socket;
+    const char *colon = strchr(ours, ':');
+
+    return strncmp(ours, "inet", 4) == 0 ? NULL
+           : colon == NULL               ? ours
+                                         : colon + 1;
+}
+
+static bool is_ours(const struct check *check, const struct postfix *postfix,
+                    struct text address, bool chrooted)
+{
+    const char *ours = our_path(check);
+    char inet[WORD_SIZE];
+    char path[PATH_SIZE];
+
+    if (ours != NULL) {
+        return path_of(postfix, address, chrooted, path) &&
+               command_check_same(path, ours);
+    }
+    return our_inet(check, inet) &&
+           (text_is(address, inet) ||
+            (strncmp(inet, "inet:127.0.0.1:", 15) == 0 && address.length > 15 &&
+             memcmp(address.bytes, "inet:localhost:", 15) == 0 &&
+             address.length == strlen(inet) &&
+             memcmp(address.bytes + 15, inet + 15, address.length - 15) == 0));
+}
+
+/* What to write in main.cf: a relative path serves inside a chroot and out. */
+static void advise(const struct check *check, const struct postfix *postfix,
+                   char advice[PATH_SIZE])
+{
+    const char *queue = postfix->values[QUEUE_DIRECTORY];
+    const char *ours = our_path(check);
+    size_t length = strlen(queue);
+    const char *socket_name = ours == NULL ? "" : ours;
+    char inet[WORD_SIZE] = "";
+
+    if (ours == NULL) {
+        (void)our_inet(check, inet);
+    } else if (length > 0 && strncmp(ours, queue, length) == 0 &&
+               ours[length] == '/') {
+        socket_name = ours + length + 1;
+    }
+    (void)snprintf(advice, PATH_SIZE, "{ %s%s, default_action=accept }",
+                   ours == NULL ? inet : "unix:", socket_name);
+}
+
+/* --- services ---------------------------------------------------------- */
+
+struct service {
+    char name[WORD_SIZE];
+    char command[WORD_SIZE];
+    bool chrooted;
+    bool overrides; /* it has its own list of milters, or none */
+};
+
+/* "smtp inet n - y - - smtpd -o …": the columns of master(5). */
+static bool parse_service(const struct postfix *postfix, struct text line,
+                          const char *parameter, struct service *service)
+{
+    enum { NAME, CHROOT = 4, COMMAND = 7 };
+    struct text rest = line;
+    struct text word;
+    struct text name;
+    struct text value;
+    int column = 0;
+
+    memset(service, 0, sizeof *service);
+    for (; next_item(&rest, &word); column++) {
+        if (column == NAME) {
+            (void)text_copy(word, service->name, sizeof service->name);
+        } else if (column == CHROOT) {
+            service->chrooted =
+                text_is(word, "y") ||
+                (text_is(word, "-") &&
+                 strtol(postfix->values[COMPATIBILITY], NULL, 10) < 1);
+        } else if (column == COMMAND) {
+            (void)text_copy(word, service->command, sizeof service->command);
+        } else if (column > COMMAND && cut_in_two(word, &name, &value) &&
+                   text_is(name, parameter)) {
+            service->overrides = true;
+        }
+    }
+    return column > COMMAND;
+}
+
+/* One of the two lists of milters, and whose it is. */
+static const struct side {
+    int parameter;
+    const char *command;
+    enum check_result when_missing;
+    const char *what;
+} sides[] = {
+    {SMTPD_MILTERS, "smtpd", CHECK_FAIL, "mail by SMTP passes unseen"},
+    {NON_SMTPD_MILTERS, "cleanup", CHECK_WARN,
+     "mail by sendmail(1) passes unseen"},
+};
+
+/*
+ * The trap: in a chroot unix:/run/nixie/milter.sock is another file. A path
+ * relative to the queue directory is the same one everywhere.
+ */
+static void report_trap(struct check *check, const struct postfix *postfix,
+                        const struct side *side, const struct service *service,
+                        struct text address)
+{
+    const char *queue = postfix->values[QUEUE_DIRECTORY];
+    const char *name = parameters[side->parameter];
+    char advice[PATH_SIZE];
+    char path[PATH_SIZE];
+
+    if (!path_of(postfix, address, service->chrooted, path)) {
+        return;
+    }
+    advise(check, postfix, advice);
+    if (strstr(advice, "unix:/") == NULL) {
+        command_check_report(
+            check, CHECK_FAIL, "postfix chroot",
+            "%s of service %s (%s) takes %.*s for %s, but nixied listens on "
+            "%s: write %s = %s",
+            service->command, service->name,
+            service->chrooted ? "chrooted" : "not chrooted",
+            (int)address.length, address.bytes, path, our_path(check), name,
+            advice);
+        return;
+    }
+    command_check_report(
+        check, CHECK_FAIL, "postfix chroot",
+        "%s of service %s (%s) takes %.*s for %s, but nixied listens on %s: "
+        "set milter_socket = \"unix:%s/nixie/milter.sock\", and in main.cf "
+        "%s = { unix:nixie/milter.sock, default_action=accept }",
+        service->command, service->name,
+        service->chrooted ? "chrooted" : "not chrooted", (int)address.length,
+        address.bytes, path, our_path(check), queue, name);
+}
+
+/* Whether each service that uses the list reaches our socket. */
+static void check_services(struct check *check, const struct postfix *postfix,
+                           const struct side *side, struct text address)
+{
+    const char *rest = postfix->services;
+    unsigned good = 0;
+    struct text line;
+
+    while (our_path(check) != NULL && next_line(&rest, &line)) {
+        struct service service;
+
+        if (!parse_service(postfix, line, parameters[side->parameter],
+                           &service) ||
+            strcmp(service.command, side->command) != 0 || service.overrides) {
+            continue;
+        }
+        if (is_ours(check, postfix, address, service.chrooted)) {
+            good++;
+        } else {
+            report_trap(check, postfix, side, &service, address);
+        }
+    }
+    if (good > 0) {
+        command_check_report(check, CHECK_OK, "postfix chroot",
+                             "%s reaches %s (services: %u)", side->command,
+                             our_path(check), good);
+    }
+}
+
+static void check_milter(struct check *check, const struct postfix *postfix,
+                         const char *name, struct text milter)
+{
+    char action[WORD_SIZE];
+    char protocol[WORD_SIZE];
+
+    attribute_of(milter, "default_action", "", action);
+    attribute_of(milter, "protocol", postfix->values[PROTOCOL], protocol);
+    if (strcmp(action, "accept") == 0) {
+        command_check_report(check, CHECK_OK, name,
+                             "names nixie, with default_action=accept");
+    } else if (action[0] != '\0') {
+        command_check_report(check, CHECK_WARN, name,
+                             "default_action=%s: without nixied mail is not "
+                             "accepted",
+                             action);
+    } else if (strcmp(postfix->values[DEFAULT_ACTION], "accept") == 0) {
+        command_check_report(check, CHECK_OK, name,
+                             "names nixie, with milter_default_action = "
+                             "accept");
+    } else {
+        char advice[PATH_SIZE];
+
+        advise(check, postfix, advice);
+        command_check_report(check, CHECK_FAIL, name,
+                             "without nixied Postfix does %s: write %s",
+                             postfix->values[DEFAULT_ACTION], advice);
+    }
+    if (strtol(protocol, NULL, 10) < 6) {
+        command_check_report(check, CHECK_FAIL, name,
+                             "milter protocol %s tells too little: write "
+                             "protocol=6",
+                             protocol);
+    }
+}
+
+/* Ours in the list: as some process reads it, chrooted or not. */
+static bool find_ours(const struct check *check, const struct postfix *postfix,
+                      struct text list, struct text *milter, unsigned *place)
+{
+    *place = 0;
+    while (next_item(&list, milter)) {
+        struct text address = address_of(*milter);
+
+        (*place)++;
+        if (is_ours(check, postfix, address, false) ||
+            is_ours(check, postfix, address, true)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void check_side(struct check *check, const struct postfix *postfix,
+                       const struct side *side)
+{
+    const char *name = parameters[side->parameter];
+    char advice[PATH_SIZE];
+    struct text milter;
+    unsigned place;
+
+    if (!find_ours(check, postfix, text_of(postfix->values[side->parameter]),
+                   &milter, &place)) {
+        advise(check, postfix, advice);
+        command_check_report(check, side->when_missing, name,
+                             "does not name %s, %s: write %s = %s",
+                             check->settings->milter_socket, side->what, name,
+                             advice);
+        return;
+    }
+    check_milter(check, postfix, name, milter);
+    if (place > 1) {
+        command_check_report(check, CHECK_WARN, name,
+                             "nixie is number %u: as the first it sees every "
+                             "recipient",
+                             place);
+    }
+    check_services(check, postfix, side, address_of(milter));
+}
+
+void command_check_postfix(struct check *check, const char *directory)
+{
+    struct postfix *postfix = calloc(1, sizeof *postfix);
+    enum postconf_result result =
+        postfix == NULL ? POSTCONF_FAILED : ask(directory, postfix);
+
+    switch (result) {
+    case POSTCONF_ABSENT:
+        command_check_report(check, CHECK_SKIP, "postfix",
+                             "there is none on this host");
+        break;
+    case POSTCONF_FAILED:
+        command_check_report(check, CHECK_SKIP, "postfix",
+                             "postconf gives no answer: is there a main.cf?");
+        break;
+    case POSTCONF_DONE:
+        for (size_t i = 0; i < sizeof sides / sizeof sides[0]; i++) {
+            check_side(check, postfix, &sides[i]);
+        }
+        break;
+    }
+    if (postfix != NULL) {
+        free(postfix->services);
+    }
+    free(postfix);
+}

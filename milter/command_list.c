@@ -1,0 +1,469 @@
+#include "clock.h"
+#include "command.h"
+#include "command_store.h"
+#include "control.h"
+#include "control_request.h"
+#include "recorder_effect.h"
+
+#include <glib.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define CONTROL_MS 10000 /* nixied waits for Redis before it answers */
+#define SHOWN_MAX  400
+
+/* One entry that is to change, and how the event log tells it. */
+struct change {
+    const struct command_call *call;
+    struct command_store *store; /* NULL: Redis does not answer us */
+    struct error store_error;
+    const char *scope;
+    bool removal;
+    bool told_absent;
+    struct mailbox_pattern pattern;
+    struct store_key key;
+    struct event event;
+    char by[CONTROL_BY_MAX + 1];
+    char added_at[CLOCK_TIMESTAMP_SIZE];
+    char expires_at[CLOCK_TIMESTAMP_SIZE];
+};
+
+struct change_result {
+    const char *word; /* added, updated, removed, absent */
+    bool applied;
+    bool through_nixied;
+    int64_t seq;
+};
+
+/* --- what the options say ---------------------------------------------- */
+
+static bool check_text(const struct command_call *call, const char *name,
+                       size_t limit)
+{
+    const char *value = command_value(call, name);
+
+    if (value == NULL) {
+        return true;
+    }
+    if (strlen(value) > limit) {
+        command_complain(call, "--%s takes at most %zu bytes", name, limit);
+        return false;
+    }
+    if (!g_utf8_validate(value, -1, NULL)) {
+        command_complain(call, "--%s takes UTF-8", name);
+        return false;
+    }
+    return true;
+}
+
+/* "30d", "2026-12-24", "2026-12-24T18:00:00Z". */
+static bool parse_expiry(const char *value, int64_t now_us, int64_t *us)
+{
+    char midnight[40];
+    int64_t seconds;
+    int length;
+
+    if (clock_parse_duration(value, &seconds)) {
+        *us = now_us + seconds * 1000000;
+        return true;
+    }
+    if (clock_parse(value, strlen(value), us)) {
+        return true;
+    }
+    length = snprintf(midnight, sizeof midnight, "%sT00:00:00Z", value);
+    return length == 20 && clock_parse(midnight, 20, us);
+}
+
+static bool take_expiry(struct change *change)
+{
+    const char *value = command_value(change->call, "expires");
+    char shown[SHOWN_MAX];
+    int64_t now_us = clock_now_us();
+    int64_t us;
+
+    if (value == NULL) {
+        return true;
+    }
+    (void)text_escape(text_of(value), shown, sizeof shown);
+    if (!parse_expiry(value, now_us, &us)) {
+        command_complain(change->call,
+                         "--expires \"%s\": write 30d, 2026-12-24 or "
+                         "2026-12-24T18:00:00Z",
+                         shown);
+        return false;
+    }
+    if (us <= now_us) {
+        command_complain(change->call, "--expires \"%s\" is past", shown);
+        return false;
+    }
+    clock_format(us, change->expires_at);
+    return true;
+}
+
+/* Who typed it: behind sudo the one who called it. */
+static void login_name(char *name, size_t size)
+{
+    const char *sudo_user = getenv("SUDO_USER");
+    struct passwd entry;
+    struct passwd *found = NULL;
+    char buffer[4096];
+
+    if (sudo_user != NULL && sudo_user[0] != '\0' &&
+        g_utf8_validate(sudo_user, -1, NULL)) {
+        (void)text_copy(text_of(sudo_user), name, size);
+    } else if (getpwuid_r(getuid(), &entry, buffer, sizeof buffer, &found) ==
+                   0 &&
+               found != NULL) {
+        (void)text_copy(text_of(entry.pw_name), name, size);
+    } else {
+        (void)snprintf(name, size, "uid %u", (unsigned)getuid());
+    }
+}
+
+static bool take_options(struct change *change)
+{
+    const struct command_call *call = change->call;
+
+    if (!command_scope(call, &change->scope) ||
+        !check_text(call, "reason", CONTROL_REASON_MAX) ||
+        !check_text(call, "note", CONTROL_NOTE_MAX) || !take_expiry(change)) {
+        return false;
+    }
+    login_name(change->by, sizeof change->by);
+    clock_format(clock_now_us(), change->added_at);
+    return true;
+}
+
+static bool take_pattern(struct change *change, const char *typed)
+{
+    if (!command_pattern(change->call, typed, &change->pattern)) {
+        return false;
+    }
+    if (!store_key_list(change->call->settings->key_prefix,
+                        change->call->command->list, change->scope,
+                        &change->pattern, &change->key)) {
+        command_complain(change->call, "the key would be too long");
+        return false;
+    }
+    return true;
+}
+
+/* --- the change -------------------------------------------------------- */
+
+static enum event_type type_of(const struct change *change, int existed)
+{
+    if (change->call->command->list == STORE_ALLOW) {
+        return change->removal ? EVENT_ALLOW_REMOVED : EVENT_ALLOW_ADDED;
+    }
+    if (change->removal) {
+        return EVENT_SUPPRESSION_REMOVED;
+    }
+    return existed == 1 ? EVENT_SUPPRESSION_UPDATED : EVENT_SUPPRESSION_ADDED;
+}
+
+static void make_event(struct change *change, int existed)
+{
+    const struct command_call *call = change->call;
+    struct event *event = &change->event;
+
+    event_init(event, type_of(change, existed), clock_now_us());
+    event->origin = text_of("command");
+    event->scope = text_of(change->scope);
+    event->suppression_pattern =
+        (struct text){change->pattern.text, change->pattern.length};
+    event->suppression_by = text_of(change->by);
+    event->suppression_origin = text_of("command");
+    if (change->removal) {
+        return;
+    }
+    event->suppression_added_at = text_of(change->added_at);
+    event->suppression_reason = text_of(command_value(call, "reason"));
+    event->suppression_note = text_of(command_value(call, "note"));
+    if (change->expires_at[0] != '\0') {
+        event->suppression_expires_at = text_of(change->expires_at);
+    }
+    if (command_value(call, "observe") != NULL) {
+        event->suppression_mode = text_of("observe");
+    }
+}
+
+/* The command that carries out an effect; 0 words: none of ours. */
+static size_t words_of(const struct effect *effect, struct text words[4])
+{
+    static const struct operation {
+        const char *verb;
+        size_t words;
+    } operations[] = {
+        [EFFECT_DELETE] = {"DEL", 2},
+        [EFFECT_SET] = {"HSET", 4},
+        [EFFECT_EXPIRE] = {"EXPIREAT", 3},
+    };
+    size_t index = (size_t)effect->operation;
+
+    if (index >= sizeof operations / sizeof operations[0] ||
+        operations[index].verb == NULL) {
+        return 0;
+    }
+    words[0] = text_of(operations[index].verb);
+    words[1] = (struct text){effect->key.text, effect->key.length};
+    words[2] = operations[index].words == 4 ? effect->field : effect->value;
+    words[3] = effect->value;
+    return operations[index].words;
+}
+
+static bool is_key(const struct store_key *one, const struct store_key *other)
+{
+    return one->length == other->length &&
+           memcmp(one->text, other->text, one->length) == 0;
+}
+
+/* Queues what nixied would do to the entry, in one transaction. */
+static bool queue_effects(struct change *change, size_t *replies,
+                          struct error *error)
+{
+    static const struct text multi = {"MULTI", 5};
+    static const struct text exec = {"EXEC", 4};
+    struct effect effects[EFFECT_MAX];
+    size_t count = recorder_effects(change->call->settings->key_prefix,
+                                    &change->event, effects);
+
+    *replies = 2;
+    if (!command_store_add(change->store, 1, &multi, error)) {
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        struct text words[4];
+        size_t word_count = words_of(&effects[i], words);
+
+        if (word_count == 0 || !is_key(&effects[i].key, &change->key)) {
+            continue; /* statistics are nixied's */
+        }
+        if (!command_store_add(change->store, word_count, words, error)) {
+            return false;
+        }
+        (*replies)++;
+    }
+    if (*replies == 2) {
+        error_set(error, "nixied would write this entry under another key");
+        return false;
+    }
+    return command_store_add(change->store, 1, &exec, error);
+}
+
+/* An error reply, on its own or in what EXEC returned; or NULL. */
+static const redisReply *fault_in(const redisReply *reply)
+{
+    if (reply->type == REDIS_REPLY_ERROR) {
+        return reply;
+    }
+    for (size_t i = 0; reply->type == REDIS_REPLY_ARRAY && i < reply->elements;
+         i++) {
+        if (reply->element[i]->type == REDIS_REPLY_ERROR) {
+            return reply->element[i];
+        }
+    }
+    return NULL;
+}
+
+static enum command_status write_to_redis(struct change *change,
+                                          struct change_result *result)
+{
+    char shown[SHOWN_MAX] = "";
+    struct error error;
+    size_t replies;
+
+    if (!queue_effects(change, &replies, &error)) {
+        command_complain(change->call, "%s", error.text);
+        return COMMAND_FAULT;
+    }
+    for (size_t i = 0; i < replies; i++) {
+        redisReply *reply = command_store_next(change->store, &error);
+        const redisReply *fault;
+
+        if (reply == NULL) {
+            command_complain(change->call,
+                             "%s; the change may have happened: "
+                             "\"nixie %s show\" tells",
+                             error.text,
+                             change->call->command->list == STORE_ALLOW
+                                 ? "allow"
+                                 : "suppress");
+            return COMMAND_FAULT;
+        }
+        fault = fault_in(reply);
+        if (fault != NULL && shown[0] == '\0') {
+            (void)text_escape(command_store_text(fault), shown, sizeof shown);
+        }
+        freeReplyObject(reply);
+    }
+    if (shown[0] != '\0') {
+        command_complain(change->call, "redis: %s", shown);
+        return COMMAND_FAULT;
+    }
+    result->applied = true;
+    return COMMAND_OK;
+}
+
+static enum command_status without_nixied(struct change *change,
+                                          struct change_result *result)
+{
+    enum command_status status;
+
+    if (change->store == NULL) {
+        command_complain(change->call,
+                         "no nixied on this host, and no Redis: %s",
+                         change->store_error.text);
+        return COMMAND_FAULT;
+    }
+    status = write_to_redis(change, result);
+    if (status == COMMAND_OK && !change->told_absent) {
+        (void)fflush(stdout);
+        (void)fputs("(no nixied on this host: written to Redis only)\n",
+                    stderr);
+        change->told_absent = true;
+    }
+    return status;
+}
+
+static enum command_status carry_out(struct change *change,
+                                     struct change_result *result)
+{
+    struct control_answer answer = {0, false};
+    struct error error = {""};
+
+    switch (control_send(change->call->settings->state_dir, &change->event,
+                         CONTROL_MS, &answer, &error)) {
+    case CONTROL_DONE:
+        result->through_nixied = true;
+        result->applied = answer.applied;
+        result->seq = answer.seq;
+        return COMMAND_OK;
+    case CONTROL_ABSENT:
+        return without_nixied(change, result);
+    case CONTROL_REFUSED:
+        command_complain(change->call, "%s", error.text);
+        return COMMAND_FAULT;
+    case CONTROL_UNKNOWN:
+        command_complain(change->call,
+                         "%s; the change may have happened: look again "
+                         "before you repeat it",
+                         error.text);
+        return COMMAND_FAULT;
+    }
+    return COMMAND_FAULT;
+}
+
+static void print_json(const struct change *change,
+                       const struct change_result *result)
+{
+    json_t *object = json_object();
+
+    command_json_set(
+        object, "pattern",
+        (struct text){change->pattern.text, change->pattern.length});
+    command_json_set(object, "scope", text_of(change->scope));
+    command_json_set(object, "key",
+                     (struct text){change->key.text, change->key.length});
+    command_json_set(object, "result", text_of(result->word));
+    if (strcmp(result->word, "absent") != 0) {
+        command_json_set(object, "through",
+                         text_of(result->through_nixied ? "nixied" : "redis"));
+        (void)json_object_set_new(object, "applied",
+                                  json_boolean(result->applied));
+    }
+    if (result->through_nixied) {
+        (void)json_object_set_new(object, "seq", json_integer(result->seq));
+    }
+    command_json_print(object);
+}
+
+static void print_result(const struct change *change,
+                         const struct change_result *result)
+{
+    bool absent = strcmp(result->word, "absent") == 0;
+
+    if (change->call->json) {
+        print_json(change, result);
+        return;
+    }
+    (void)printf("%s ", absent            ? "no entry:"
+                        : result->applied ? result->word
+                                          : "logged");
+    command_put((struct text){change->pattern.text, change->pattern.length});
+    if (change->scope != NULL) {
+        (void)printf(" (scope %s)", change->scope);
+    }
+    (void)puts(absent || result->applied
+                   ? ""
+                   : "; Redis does not answer, nixied will apply it");
+}
+
+static enum command_status change_one(struct change *change)
+{
+    struct change_result result = {.word = "added"};
+    struct error error;
+    int existed =
+        change->store == NULL
+            ? -1
+            : command_store_exists(change->store, &change->key, &error);
+    enum command_status status;
+
+    if (change->removal && existed == 0) {
+        result.word = "absent";
+        print_result(change, &result);
+        return COMMAND_NO;
+    }
+    if (change->removal) {
+        result.word = "removed";
+    } else if (existed == 1) {
+        result.word = "updated";
+    }
+    make_event(change, existed);
+    status = carry_out(change, &result);
+    if (status == COMMAND_OK) {
+        print_result(change, &result);
+    }
+    return status;
+}
+
+static enum command_status change_all(const struct command_call *call,
+                                      bool removal)
+{
+    struct change change = {.call = call, .removal = removal};
+    enum command_status worst = COMMAND_OK;
+
+    if (!take_options(&change)) {
+        return COMMAND_FAULT;
+    }
+    for (int i = 0; i < call->argument_count; i++) {
+        if (!take_pattern(&change, call->arguments[i])) {
+            return COMMAND_FAULT; /* before anything has changed */
+        }
+    }
+    change.store = command_store_open(call->settings, &change.store_error);
+    for (int i = 0; i < call->argument_count && worst != COMMAND_FAULT; i++) {
+        enum command_status status = COMMAND_FAULT;
+
+        if (take_pattern(&change, call->arguments[i])) {
+            status = change_one(&change);
+        }
+        if (status > worst) {
+            worst = status;
+        }
+    }
+    command_store_close(change.store);
+    return worst;
+}
+
+enum command_status command_list_add(const struct command_call *call)
+{
+    return change_all(call, false);
+}
+
+enum command_status command_list_del(const struct command_call *call)
+{
+    return change_all(call, true);
+}

@@ -1,0 +1,137 @@
+#include "command.h"
+#include "suppression.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static struct text text_of_key(const struct store_key *key)
+{
+    struct text text = {key->text, key->length};
+
+    return text;
+}
+
+static void put_line(struct text text)
+{
+    command_put(text);
+    (void)fputc('\n', stdout);
+}
+
+/* Of a mailbox that is too long only the domain counts: its pattern. */
+static struct text normal_form(const struct mailbox *mailbox,
+                               char buffer[MAILBOX_DOMAIN_MAX + 2])
+{
+    int length;
+
+    if (mailbox->address_length > 0) {
+        return (struct text){mailbox->address, mailbox->address_length};
+    }
+    length = snprintf(buffer, MAILBOX_DOMAIN_MAX + 2, "@%s", mailbox->domain);
+    return (struct text){buffer, length < 0 ? 0 : (size_t)length};
+}
+
+static void warn_when_long(const struct command_call *call,
+                           const struct mailbox *mailbox)
+{
+    if (mailbox->address_length == 0) {
+        command_complain(call,
+                         "longer than %d bytes: only its domain is looked up",
+                         MAILBOX_MAX);
+    }
+}
+
+enum command_status command_mailbox_keys(const struct command_call *call)
+{
+    char buffer[MAILBOX_DOMAIN_MAX + 2];
+    struct mailbox mailbox;
+    struct store_key key;
+    const char *scope;
+    json_t *keys;
+    json_t *object;
+
+    if (!command_scope(call, &scope) ||
+        !command_mailbox(call, call->arguments[0], &mailbox)) {
+        return COMMAND_FAULT;
+    }
+    warn_when_long(call, &mailbox);
+    if (!call->json) {
+        put_line(normal_form(&mailbox, buffer));
+    }
+    keys = json_array();
+    for (size_t i = 0; suppression_candidate(call->settings->key_prefix,
+                                             &mailbox, scope, i, &key);
+         i++) {
+        if (call->json) {
+            (void)json_array_append_new(keys,
+                                        command_json_text(text_of_key(&key)));
+        } else {
+            put_line(text_of_key(&key));
+        }
+    }
+    if (!call->json) {
+        json_decref(keys);
+        return COMMAND_OK;
+    }
+    object = json_object();
+    command_json_set(object, "mailbox", normal_form(&mailbox, buffer));
+    (void)json_object_set_new(object, "keys", keys);
+    command_json_print(object);
+    return COMMAND_OK;
+}
+
+static bool history_key(const struct command_call *call,
+                        const struct mailbox *mailbox, enum store_history kind,
+                        struct store_key *key)
+{
+    struct text name = {mailbox->address, mailbox->address_length};
+
+    if (kind == STORE_DOMAIN) {
+        name = (struct text){mailbox->domain, mailbox->domain_length};
+    }
+    return name.length > 0 &&
+           store_key_history(call->settings->key_prefix,
+                             store_bucket(name.bytes, name.length), kind, name,
+                             key);
+}
+
+enum command_status command_mailbox_history(const struct command_call *call)
+{
+    static const struct history {
+        const char *name;
+        enum store_history kind;
+    } histories[] = {
+        {"recipient", STORE_RECIPIENT},
+        {"strikes", STORE_STRIKES},
+        {"domain", STORE_DOMAIN},
+    };
+    char buffer[MAILBOX_DOMAIN_MAX + 2];
+    struct mailbox mailbox;
+    json_t *keys;
+    json_t *object;
+
+    if (!command_mailbox(call, call->arguments[0], &mailbox)) {
+        return COMMAND_FAULT;
+    }
+    warn_when_long(call, &mailbox);
+    keys = json_object();
+    for (size_t i = 0; i < sizeof histories / sizeof histories[0]; i++) {
+        struct store_key key;
+
+        if (!history_key(call, &mailbox, histories[i].kind, &key)) {
+            continue;
+        }
+        command_json_set(keys, histories[i].name, text_of_key(&key));
+        if (!call->json) {
+            put_line(text_of_key(&key));
+        }
+    }
+    if (!call->json) {
+        json_decref(keys);
+        return COMMAND_OK;
+    }
+    object = json_object();
+    command_json_set(object, "mailbox", normal_form(&mailbox, buffer));
+    (void)json_object_set_new(object, "keys", keys);
+    command_json_print(object);
+    return COMMAND_OK;
+}

@@ -1,0 +1,339 @@
+#include "command_store.h"
+
+#include "clock.h"
+#include "redis_endpoint.h"
+#include "redis_link.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define WORDS_MAX  40 /* of one command */
+#define SHOWN_MAX  300
+#define SCAN_COUNT "1000"
+
+struct command_store {
+    struct redis_endpoint *endpoint;
+    struct redis_link *link;
+};
+
+struct command_store *command_store_open(const struct settings *settings,
+                                         struct error *error)
+{
+    const struct redis_endpoint_options options = {
+        .location = settings->redis,
+        .user = settings->redis_user,
+        .password_file = settings->redis_password_file,
+    };
+    struct command_store *store = calloc(1, sizeof *store);
+
+    if (store == NULL) {
+        error_set(error, "out of memory");
+        return NULL;
+    }
+    store->endpoint = redis_endpoint_new(&options, error);
+    if (store->endpoint == NULL ||
+        !redis_endpoint_resolve(store->endpoint, error)) {
+        goto fail;
+    }
+    store->link = redis_link_new(store->endpoint);
+    if (store->link == NULL) {
+        error_set(error, "out of memory");
+        goto fail;
+    }
+    if (!redis_link_open(store->link, clock_monotonic_ms() + COMMAND_STORE_MS,
+                         error)) {
+        goto fail;
+    }
+    return store;
+fail:
+    command_store_close(store);
+    return NULL;
+}
+
+void command_store_close(struct command_store *store)
+{
+    if (store != NULL) {
+        redis_link_free(store->link);
+        redis_endpoint_free(store->endpoint);
+        free(store);
+    }
+}
+
+bool command_store_add(struct command_store *store, size_t count,
+                       const struct text *words, struct error *error)
+{
+    const char *argv[WORDS_MAX];
+    size_t lengths[WORDS_MAX];
+
+    if (count > WORDS_MAX) {
+        error_set(error, "a command of %zu words", count);
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        argv[i] = words[i].bytes;
+        lengths[i] = words[i].length;
+    }
+    if (!redis_link_command(store->link, count, argv, lengths)) {
+        error_set(error, "out of memory, or the connection is gone");
+        return false;
+    }
+    return true;
+}
+
+redisReply *command_store_next(struct command_store *store, struct error *error)
+{
+    return redis_link_reply(store->link,
+                            clock_monotonic_ms() + COMMAND_STORE_MS, error);
+}
+
+redisReply *command_store_ask(struct command_store *store, struct error *error,
+                              size_t count, const char *const *words)
+{
+    redisReply *reply =
+        redis_link_ask(store->link, clock_monotonic_ms() + COMMAND_STORE_MS,
+                       error, count, words, NULL);
+
+    if (reply != NULL && reply->type == REDIS_REPLY_ERROR) {
+        char shown[SHOWN_MAX];
+
+        (void)text_escape(command_store_text(reply), shown, sizeof shown);
+        error_set(error, "redis: %s: %s", words[0], shown);
+        freeReplyObject(reply);
+        return NULL;
+    }
+    return reply;
+}
+
+struct text command_store_text(const redisReply *reply)
+{
+    struct text text = {NULL, 0};
+
+    if (reply != NULL && (reply->type == REDIS_REPLY_STRING ||
+                          reply->type == REDIS_REPLY_STATUS ||
+                          reply->type == REDIS_REPLY_ERROR)) {
+        text.bytes = reply->str;
+        text.length = (size_t)reply->len;
+    }
+    return text;
+}
+
+int command_store_exists(struct command_store *store,
+                         const struct store_key *key, struct error *error)
+{
+    const struct text words[] = {text_of("EXISTS"), {key->text, key->length}};
+    redisReply *reply = NULL;
+    int found = -1;
+
+    if (!command_store_add(store, 2, words, error)) {
+        return -1;
+    }
+    reply = command_store_next(store, error);
+    if (reply == NULL) {
+        return -1;
+    }
+    if (reply->type == REDIS_REPLY_INTEGER) {
+        found = reply->integer > 0 ? 1 : 0;
+    } else {
+        char shown[SHOWN_MAX];
+
+        (void)text_escape(command_store_text(reply), shown, sizeof shown);
+        error_set(error, "redis: EXISTS: %s", shown);
+    }
+    freeReplyObject(reply);
+    return found;
+}
+
+/* --- keys of the lists ------------------------------------------------- */
+
+/*
+ * "Ann@" looked up with the case kept: the local part of a mailbox in some
+ * domain is what lookups make of it.
+ */
+static bool local_part_pattern(const struct settings *settings,
+                               struct text typed,
+                               struct mailbox_pattern *pattern)
+{
+    static const char domain[] = "example.org";
+    char address[MAILBOX_MAX + sizeof domain];
+    struct text whole = {address, typed.length + sizeof domain - 1};
+    struct mailbox mailbox;
+
+    if (typed.length > MAILBOX_MAX) {
+        return false;
+    }
+    memcpy(address, typed.bytes, typed.length);
+    memcpy(address + typed.length, domain, sizeof domain);
+    return mailbox_parse(whole, &settings->mailbox_rules, &mailbox) ==
+               MAILBOX_OK &&
+           mailbox_candidate(&mailbox, 1, pattern) &&
+           pattern->kind == MAILBOX_PATTERN_LOCAL_PART;
+}
+
+bool command_store_pattern(const struct settings *settings, struct text typed,
+                           struct mailbox_pattern *pattern)
+{
+    struct mailbox mailbox;
+
+    switch (mailbox_parse_pattern(typed, pattern)) {
+    case MAILBOX_PATTERN_INVALID:
+        return false;
+    case MAILBOX_PATTERN_DOMAIN:
+    case MAILBOX_PATTERN_SUBDOMAINS:
+        return true;
+    case MAILBOX_PATTERN_EXACT:
+        return mailbox_parse(typed, &settings->mailbox_rules, &mailbox) ==
+                   MAILBOX_OK &&
+               mailbox_candidate(&mailbox, 0, pattern) &&
+               pattern->kind == MAILBOX_PATTERN_EXACT;
+    case MAILBOX_PATTERN_LOCAL_PART:
+        return !settings->mailbox_rules.keep_local_case ||
+               local_part_pattern(settings, typed, pattern);
+    }
+    return false;
+}
+
+static const char *const list_names[] = {
+    [STORE_SUPPRESS] = "suppress",
+    [STORE_ALLOW] = "allow",
+};
+
+static bool take_prefix(struct text *text, const char *prefix)
+{
+    size_t length = strlen(prefix);
+
+    if (text->length < length || memcmp(text->bytes, prefix, length) != 0) {
+        return false;
+    }
+    text->bytes += length;
+    text->length -= length;
+    return true;
+}
+
+/* "@scope:" or ":" goes from *text; false when neither is there. */
+static bool take_scope(struct text *text, struct text *scope)
+{
+    const char *colon;
+
+    scope->bytes = NULL;
+    scope->length = 0;
+    if (take_prefix(text, ":")) {
+        return true;
+    }
+    if (!take_prefix(text, "@")) {
+        return false;
+    }
+    colon = memchr(text->bytes, ':', text->length);
+    if (colon == NULL) {
+        return false;
+    }
+    scope->bytes = text->bytes;
+    scope->length = (size_t)(colon - text->bytes);
+    text->length -= scope->length + 1;
+    text->bytes = colon + 1;
+    return true;
+}
+
+/*
+ * Also a local part alone, which no operator needs to type, but which is what
+ * a recipient without a domain is looked up as.
+ */
+static bool looked_up_pattern(const struct settings *settings, struct text key,
+                              struct mailbox_pattern *pattern)
+{
+    struct mailbox mailbox;
+
+    return command_store_pattern(settings, key, pattern) ||
+           (mailbox_parse(key, &settings->mailbox_rules, &mailbox) ==
+                MAILBOX_LOCAL &&
+            mailbox_candidate(&mailbox, 0, pattern));
+}
+
+bool command_store_parse(const struct settings *settings, enum store_list list,
+                         struct text key, struct command_store_key *parsed)
+{
+    struct text rest = key;
+    struct mailbox_pattern pattern;
+    char scope[STORE_SCOPE_MAX + 2]; /* one more: then it is too long */
+
+    if (!take_prefix(&rest, settings->key_prefix) ||
+        !take_prefix(&rest, list_names[list]) ||
+        !take_scope(&rest, &parsed->scope)) {
+        return false;
+    }
+    parsed->pattern = rest;
+    parsed->write.length = 0;
+    (void)text_copy(parsed->scope, scope, sizeof scope);
+    if (!looked_up_pattern(settings, rest, &pattern) ||
+        !store_key_list(settings->key_prefix, list, scope, &pattern,
+                        &parsed->write)) {
+        parsed->write.length = 0;
+    }
+    parsed->normal = parsed->write.length == key.length &&
+                     memcmp(parsed->write.text, key.bytes, key.length) == 0;
+    return true;
+}
+
+/* --- walking over them ------------------------------------------------- */
+
+#define CURSOR_SIZE 32
+
+/* The two parts of a reply to SCAN; false with error if it is none. */
+static bool take_scan(const redisReply *reply, char cursor[CURSOR_SIZE],
+                      const redisReply **keys, struct error *error)
+{
+    struct text next = {NULL, 0};
+
+    if (reply->type == REDIS_REPLY_ARRAY && reply->elements == 2 &&
+        reply->element[1]->type == REDIS_REPLY_ARRAY) {
+        next = command_store_text(reply->element[0]);
+    }
+    if (next.bytes == NULL || next.length >= CURSOR_SIZE) {
+        error_set(error, "redis: SCAN: unexpected reply");
+        return false;
+    }
+    (void)text_copy(next, cursor, CURSOR_SIZE);
+    *keys = reply->element[1];
+    return true;
+}
+
+bool command_store_walk(struct command_store *store,
+                        const struct settings *settings,
+                        const struct command_store_walk *walk,
+                        struct error *error)
+{
+    char cursor[CURSOR_SIZE] = "0";
+    char match[STORE_KEY_MAX];
+    const char *const words[] = {"SCAN", cursor,  "MATCH",
+                                 match,  "COUNT", SCAN_COUNT};
+    bool scoped = walk->scope != NULL;
+    /* neither prefix nor scope holds what a glob reads in its own way */
+    int length =
+        snprintf(match, sizeof match, "%s%s%s%s%s", settings->key_prefix,
+                 list_names[walk->list], scoped ? "@" : "[:@]",
+                 scoped ? walk->scope : "", scoped ? ":*" : "*");
+
+    if (length < 0 || (size_t)length >= sizeof match) {
+        error_set(error, "key_prefix and scope are too long");
+        return false;
+    }
+    do {
+        redisReply *reply = command_store_ask(store, error, 6, words);
+        const redisReply *keys;
+        bool going_on = true;
+        bool understood;
+
+        if (reply == NULL) {
+            return false;
+        }
+        understood = take_scan(reply, cursor, &keys, error);
+        if (understood) {
+            going_on = walk->visit(walk->context, keys);
+        }
+        freeReplyObject(reply);
+        if (!understood || !going_on) {
+            return understood;
+        }
+    } while (strcmp(cursor, "0") != 0);
+    return true;
+}

@@ -1,0 +1,420 @@
+/*
+ * nixie - the tool for operators
+ *
+ * The table below is all there is to say about a subcommand: its options are
+ * parsed by it, and help is printed from it.
+ */
+#include "config.h"
+
+#include "command.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define COMMAND_WORDS 2
+#define SHOWN_MAX     200
+
+#define SCOPE_OPTION                                                           \
+    {                                                                          \
+        "scope", 0, "NAME", "the list of this scope, not the one for all"      \
+    }
+
+#define PATTERN_DETAIL                                                         \
+    "A pattern is ann@example.org, @example.org (the domain), @.example.org\n" \
+    "(its subdomains, any depth) or ann@ (in any domain). It is brought "      \
+    "into\n"                                                                   \
+    "the form that mail is looked up in, and shown in it.\n"
+
+#define CHANGE_DETAIL                                                          \
+    PATTERN_DETAIL                                                             \
+    "nixied of this host logs the change and writes it to Redis. Without\n"    \
+    "nixied on this host it is written straight to Redis.\n"
+
+static const struct command commands[] = {
+    {.name = "suppress add",
+     .arguments = "PATTERN...",
+     .summary = "send no more mail to it",
+     .detail = CHANGE_DETAIL,
+     .arguments_min = 1,
+     .arguments_max = COMMAND_ARGUMENTS_ANY,
+     .list = STORE_SUPPRESS,
+     .run = command_list_add,
+     .options = {{"reason", 'r', "REASON",
+                  "such as user_unknown; clients see "
+                  "it in the refusal"},
+                 {"note", 'n', "TEXT", "for you; clients never see it"},
+                 {"expires", 'e', "WHEN",
+                  "30d, 2026-12-24 or "
+                  "2026-12-24T18:00:00Z"},
+                 SCOPE_OPTION,
+                 {"observe", 0, NULL, "refuse nothing, log would_suppress"}}},
+    {.name = "suppress del",
+     .arguments = "PATTERN...",
+     .summary = "take it off the list",
+     .detail = CHANGE_DETAIL "Exit status 1 when there is no such entry.\n",
+     .arguments_min = 1,
+     .arguments_max = COMMAND_ARGUMENTS_ANY,
+     .list = STORE_SUPPRESS,
+     .run = command_list_del,
+     .options = {SCOPE_OPTION}},
+    {.name = "suppress show",
+     .arguments = "PATTERN",
+     .summary = "all of an entry, and the time that it has left",
+     .detail = PATTERN_DETAIL "Exit status 1 when there is no such entry.\n",
+     .arguments_min = 1,
+     .arguments_max = 1,
+     .list = STORE_SUPPRESS,
+     .run = command_list_show,
+     .options = {SCOPE_OPTION}},
+    {.name = "suppress list",
+     .arguments = "",
+     .summary = "the entries: pattern, scope, reason, end and note",
+     .detail = "Entries come in no order; one that changes meanwhile may come\n"
+               "twice. A key that was typed in another form than mail is "
+               "looked\nup in never matches, and is marked so.\n",
+     .list = STORE_SUPPRESS,
+     .run = command_list_list,
+     .options = {{"scope", 0, "NAME", "only this scope"},
+                 {"match", 'm', "GLOB", "only patterns like '*@example.org'"}}},
+    {.name = "allow add",
+     .arguments = "PATTERN...",
+     .summary = "always deliver to it, whatever is suppressed",
+     .detail = CHANGE_DETAIL,
+     .arguments_min = 1,
+     .arguments_max = COMMAND_ARGUMENTS_ANY,
+     .list = STORE_ALLOW,
+     .run = command_list_add,
+     .options = {{"note", 'n', "TEXT", "for you"},
+                 {"expires", 'e', "WHEN",
+                  "30d, 2026-12-24 or "
+                  "2026-12-24T18:00:00Z"},
+                 SCOPE_OPTION}},
+    {.name = "allow del",
+     .arguments = "PATTERN...",
+     .summary = "take it off the allow list",
+     .detail = CHANGE_DETAIL "Exit status 1 when there is no such entry.\n",
+     .arguments_min = 1,
+     .arguments_max = COMMAND_ARGUMENTS_ANY,
+     .list = STORE_ALLOW,
+     .run = command_list_del,
+     .options = {SCOPE_OPTION}},
+    {.name = "allow show",
+     .arguments = "PATTERN",
+     .summary = "all of an entry of the allow list",
+     .detail = PATTERN_DETAIL "Exit status 1 when there is no such entry.\n",
+     .arguments_min = 1,
+     .arguments_max = 1,
+     .list = STORE_ALLOW,
+     .run = command_list_show,
+     .options = {SCOPE_OPTION}},
+    {.name = "allow list",
+     .arguments = "",
+     .summary = "the entries of the allow list",
+     .list = STORE_ALLOW,
+     .run = command_list_list,
+     .options = {{"scope", 0, "NAME", "only this scope"},
+                 {"match", 'm', "GLOB", "only patterns like '*@example.org'"}}},
+    {.name = "why",
+     .arguments = "ADDRESS",
+     .summary = "what becomes of mail to it, and what is known of it",
+     .detail = "The keys that are looked up, the entry that decides, the "
+               "answer at\nRCPT and the history. Exit status 0 whenever it "
+               "could tell.\n",
+     .arguments_min = 1,
+     .arguments_max = 1,
+     .run = command_why,
+     .options = {{"scope", 0, "NAME", "as mail of this scope"}}},
+    {.name = "mailbox",
+     .arguments = "ADDRESS",
+     .summary = "its normal form, and the keys looked up for it",
+     .detail = "A line each. Redis is not asked.\n",
+     .arguments_min = 1,
+     .arguments_max = 1,
+     .run = command_mailbox_keys,
+     .options = {{"scope", 0, "NAME", "as mail of this scope"}}},
+    {.name = "key",
+     .arguments = "ADDRESS",
+     .summary = "the keys of its history: recipient, strikes, domain",
+     .detail = "A line each. Redis is not asked.\n",
+     .arguments_min = 1,
+     .arguments_max = 1,
+     .run = command_mailbox_history},
+    {.name = "tail",
+     .arguments = "[FILE]",
+     .summary = "the last events, and then each as it comes",
+     .detail = "FILE is the setting event_log by default; it is followed "
+               "through\nrotations. --json prints the lines as they are, "
+               "log_open and heartbeat\namong them.\n",
+     .arguments_max = 1,
+     .run = command_tail,
+     .options = {{"lines", 'n', "N", "begin with the last N (10)"},
+                 {"follow", 'f', NULL, "wait for more: this is the default"},
+                 {"no-follow", 0, NULL, "end after the last"},
+                 {"type", 't', "TYPE", "only these, such as suppressed"},
+                 {"recipient", 'r', "ADDRESS", "only of this mailbox"}}},
+    {.name = "check",
+     .arguments = "",
+     .summary = "is this host set up right? what to do if not",
+     .detail = "Configuration, folders, Redis, socket, nixied and Postfix, a "
+               "line each.\nRun it as root, who may look everywhere. Exit "
+               "status 1 when a check\nfailed.\n",
+     .without_settings = true,
+     .run = command_check,
+     .options = {{"postfix", 0, "DIR",
+                  "folder of main.cf, if not the default"}}},
+};
+#define COMMANDS (sizeof commands / sizeof commands[0])
+
+/* --- help -------------------------------------------------------------- */
+
+static void print_help(void)
+{
+    (void)fputs("usage: nixie [-c FILE] [--json] COMMAND [ARGUMENTS]\n"
+                "       nixie help COMMAND\n\n"
+                "Mailboxes that get no mail: the list, and why.\n\n",
+                stdout);
+    for (size_t i = 0; i < COMMANDS; i++) {
+        char usage[64];
+
+        (void)snprintf(usage, sizeof usage, "%s %s", commands[i].name,
+                       commands[i].arguments);
+        (void)printf("  %-25s %s\n", usage, commands[i].summary);
+    }
+    (void)fputs(
+        "\n  -c, --config FILE         the configuration (" SETTINGS_FILE ")\n"
+        "      --json                JSON, an object a line\n"
+        "  -h, --help                this\n"
+        "  -V, --version             the version\n\n"
+        "Exit status: 0, 1 (no, not found, a check failed), 2 (wrong "
+        "usage, or the\nenvironment is not right).\n",
+        stdout);
+}
+
+static void print_command_help(const struct command *command)
+{
+    (void)printf("usage: nixie %s [OPTIONS] %s\n\n%s\n", command->name,
+                 command->arguments, command->summary);
+    if (command->detail != NULL) {
+        (void)printf("\n%s", command->detail);
+    }
+    (void)puts("");
+    for (const struct command_option *option = command->options;
+         option->name != NULL; option++) {
+        char usage[64];
+
+        (void)snprintf(usage, sizeof usage, "--%s%s%s", option->name,
+                       option->argument == NULL ? "" : " ",
+                       option->argument == NULL ? "" : option->argument);
+        if (option->letter != 0) {
+            (void)printf("  -%c, %-20s %s\n", option->letter, usage,
+                         option->help);
+        } else {
+            (void)printf("      %-20s %s\n", usage, option->help);
+        }
+    }
+    (void)puts("      --json               JSON, an object a line\n"
+               "  -h, --help               this");
+}
+
+/* --- which command ----------------------------------------------------- */
+
+/* How many words of argv name the command; 0: none. */
+static int match_words(const struct command *command, int argc,
+                       char *const *argv)
+{
+    const char *blank = strchr(command->name, ' ');
+    size_t first =
+        blank == NULL ? strlen(command->name) : (size_t)(blank - command->name);
+
+    if (argc < 1 || strlen(argv[0]) != first ||
+        memcmp(argv[0], command->name, first) != 0) {
+        return 0;
+    }
+    if (blank == NULL) {
+        return 1;
+    }
+    return argc >= COMMAND_WORDS && strcmp(argv[1], blank + 1) == 0
+               ? COMMAND_WORDS
+               : 0;
+}
+
+static const struct command *find_command(int argc, char *const *argv,
+                                          int *words)
+{
+    for (size_t i = 0; i < COMMANDS; i++) {
+        *words = match_words(&commands[i], argc, argv);
+        if (*words > 0) {
+            return &commands[i];
+        }
+    }
+    return NULL;
+}
+
+/* Whether word is the first of two, as "suppress" is. */
+static bool begins_command(const char *word)
+{
+    size_t length = strlen(word);
+
+    for (size_t i = 0; i < COMMANDS; i++) {
+        if (strncmp(commands[i].name, word, length) == 0 &&
+            commands[i].name[length] == ' ') {
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum command_status complain_no_command(int argc, char *const *argv)
+{
+    char shown[SHOWN_MAX];
+
+    if (argc < 1) {
+        (void)fputs("nixie: which command? \"nixie --help\" lists them\n",
+                    stderr);
+    } else if (begins_command(argv[0])) {
+        (void)fprintf(stderr,
+                      "nixie: write nixie %s add, del, show or list; \"nixie "
+                      "--help\" tells more\n",
+                      argv[0]);
+    } else {
+        (void)fprintf(stderr,
+                      "nixie: no command \"%s\"; \"nixie --help\" lists them\n",
+                      text_escape(text_of(argv[0]), shown, sizeof shown));
+    }
+    return COMMAND_FAULT;
+}
+
+static enum command_status help(int argc, char *const *argv)
+{
+    const struct command *command;
+    int words;
+
+    if (argc == 0) {
+        print_help();
+        return COMMAND_OK;
+    }
+    command = find_command(argc, argv, &words);
+    if (command == NULL) {
+        return complain_no_command(argc, argv);
+    }
+    print_command_help(command);
+    return COMMAND_OK;
+}
+
+/* --- running it -------------------------------------------------------- */
+
+/* SETTINGS_FILE counts when it is there: NULL stands for all defaults. */
+static const char *default_settings_path(void)
+{
+    return access(SETTINGS_FILE, F_OK) == 0 || errno != ENOENT ? SETTINGS_FILE
+                                                               : NULL;
+}
+
+static enum command_status run_with_settings(struct command_call *call)
+{
+    struct settings *settings = NULL;
+    enum command_status status;
+    struct error error = {""};
+
+    if (!call->command->without_settings) {
+        settings = settings_load(call->settings_path, &error);
+        if (settings == NULL) {
+            command_complain(call, "%s", error.text);
+            return COMMAND_FAULT;
+        }
+    }
+    call->settings = settings;
+    status = call->command->run(call);
+    settings_free(settings);
+    return status;
+}
+
+static enum command_status run_command(struct command_call *call, int argc,
+                                       char **argv)
+{
+    enum command_status status;
+    int words;
+
+    call->command = find_command(argc, argv, &words);
+    if (call->command == NULL) {
+        return complain_no_command(argc, argv);
+    }
+    /* argv[words - 1] stands where getopt_long() expects a program's name */
+    status = command_parse(call, argc - words + 1, argv + words - 1);
+    if (status == COMMAND_NO) {
+        print_command_help(call->command);
+        return COMMAND_OK;
+    }
+    return status == COMMAND_OK ? run_with_settings(call) : status;
+}
+
+static enum command_status run(int argc, char **argv)
+{
+    static const struct option options[] = {
+        {"config", required_argument, NULL, 'c'},
+        {"json", no_argument, NULL, 'j'},
+        {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, 'V'},
+        {NULL, 0, NULL, 0},
+    };
+    struct command_call call = {.settings_path = default_settings_path()};
+    char shown[SHOWN_MAX];
+    int found;
+
+    opterr = 0;
+    while ((found = getopt_long(argc, argv, "+:c:hV", options, NULL)) != -1) {
+        switch (found) {
+        case 'c':
+            call.settings_path = optarg;
+            break;
+        case 'j':
+            call.json = true;
+            break;
+        case 'h':
+            return help(argc - optind, argv + optind);
+        case 'V':
+            (void)puts("nixie " PACKAGE_VERSION);
+            return COMMAND_OK;
+        default:
+            (void)fprintf(
+                stderr,
+                "nixie: no such option, or no value behind \"%s\"; "
+                "\"nixie --help\" tells more\n",
+                text_escape(text_of(argv[optind - 1]), shown, sizeof shown));
+            return COMMAND_FAULT;
+        }
+    }
+    argc -= optind;
+    argv += optind;
+    return argc > 0 && strcmp(argv[0], "help") == 0
+               ? help(argc - 1, argv + 1)
+               : run_command(&call, argc, argv);
+}
+
+/* Whether the reader of our output is there: a pipe without one says so. */
+static bool has_reader(void)
+{
+    struct pollfd output = {.fd = STDOUT_FILENO};
+
+    return poll(&output, 1, 0) <= 0 || (output.revents & POLLERR) == 0;
+}
+
+int main(int argc, char **argv)
+{
+    enum command_status status;
+
+    /* a reader that has enough is no fault: writes fail, and we end */
+    (void)signal(SIGPIPE, SIG_IGN);
+    status = run(argc, argv);
+    if (!command_output_flows() && has_reader()) {
+        (void)fputs("nixie: standard output cannot be written\n", stderr);
+        return (int)COMMAND_FAULT;
+    }
+    return (int)status;
+}
