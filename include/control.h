@@ -1,0 +1,59 @@
+/*
+ * control.h - how the tool asks the daemon of this host to log a change
+ *
+ * A Unix socket, <state_dir>/control.sock, mode 0600: a request is one JSON
+ * line {"type":"suppression_added","suppression_pattern":…, …} with the
+ * members of the event, the answer one line {"seq":N,"applied":true} or
+ * {"error":"…"}. "applied" tells that Redis has it; false: the log has it and
+ * Redis will.
+ *
+ * The server takes root and its own user only, one request a connection, one
+ * connection after the other; who is slow is hung up on after 2 s.
+ *
+ * Threads  the server is a thread of its own that calls handle.
+ */
+#ifndef NIXIE_CONTROL_H
+#define NIXIE_CONTROL_H
+
+#include "error.h"
+#include "event.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct control_answer {
+    int64_t seq;
+    bool applied;
+};
+
+struct control_options {
+    const char *state_dir;
+    /* Logs the event; false with error when it cannot. */
+    bool (*handle)(void *context, struct event *event,
+                   struct control_answer *answer, struct error *error);
+    void *context;
+};
+
+struct control;
+struct control *control_start(const struct control_options *options,
+                              struct error *error);
+void control_stop(struct control *control); /* takes it, or NULL */
+
+enum control_result {
+    CONTROL_DONE,
+    CONTROL_ABSENT,  /* no nixied on this host, or none listens */
+    CONTROL_REFUSED, /* error tells */
+    CONTROL_UNKNOWN, /* it was sent, no answer came */
+};
+
+/* Sends an event and waits for the answer, at most timeout_ms. */
+enum control_result control_send(const char *state_dir,
+                                 const struct event *event, int timeout_ms,
+                                 struct control_answer *answer,
+                                 struct error *error);
+
+/* Whether anybody listens: DONE, ABSENT, or REFUSED (error tells: not us). */
+enum control_result control_probe(const char *state_dir, struct error *error);
+
+#endif
