@@ -1,0 +1,73 @@
+/*
+ * recorder_script.h - a batch of effects as one atomic step in Redis
+ *
+ * The script compares the checkpoint of bucket and instance with what we
+ * expect, moves it, and applies the effects.
+ *
+ * Checkpoints are decimal numbers; "" stands for a field that is absent,
+ * which is not the same as "0" (registered, nothing applied).
+ *
+ * Owner    arguments are borrowed until the call returns.
+ * Threads  a struct recorder_script belongs to one.
+ */
+#ifndef NIXIE_RECORDER_SCRIPT_H
+#define NIXIE_RECORDER_SCRIPT_H
+
+#include "recorder_window.h"
+#include "redis_link.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define CHECKPOINT_ABSENT  INT64_C(-1)
+#define CHECKPOINT_DAMAGED INT64_C(-2) /* not a number of ours */
+#define CHECKPOINT_SIZE    24
+
+/* "" of CHECKPOINT_ABSENT. */
+void recorder_checkpoint_format(int64_t checkpoint, char text[CHECKPOINT_SIZE]);
+int64_t recorder_checkpoint_parse(struct text text);
+
+/* Whose checkpoints. */
+struct recorder_owner {
+    const char *prefix;
+    const char *instance;
+};
+
+/* What came of a call. */
+enum recorder_outcome {
+    OUTCOME_UNKNOWN, /* no answer: it may happen yet */
+    OUTCOME_APPLIED,
+    OUTCOME_ELSEWHERE, /* the checkpoint is not what we expected */
+    OUTCOME_REFUSED,   /* an error reply: nothing was done */
+};
+
+struct recorder_result {
+    enum recorder_outcome outcome;
+    uint64_t dead;        /* effects that Redis refused */
+    char dead_key[160];   /* of the first of them, escaped, */
+    char dead_error[160]; /* and why */
+};
+
+struct recorder_script; /* its memory is used again by the next call */
+struct recorder_script *recorder_script_new(void);         /* NULL: no memory */
+void recorder_script_free(struct recorder_script *script); /* or NULL */
+
+enum recorder_script_form {
+    SCRIPT_EVALSHA,
+    SCRIPT_EVAL, /* Redis keeps the script for the EVALSHAs behind it */
+};
+
+/* Adds the call to what link sends. False: no memory. */
+bool recorder_script_send(struct recorder_script *script,
+                          struct redis_link *link,
+                          enum recorder_script_form form,
+                          const struct recorder_owner *owner,
+                          const struct recorder_call *call);
+
+/* Of the reply to it. */
+void recorder_script_result(const redisReply *reply,
+                            const struct recorder_call *call,
+                            struct recorder_result *result);
+
+#endif

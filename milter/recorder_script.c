@@ -1,0 +1,326 @@
+#include "recorder_script.h"
+
+#include <glib.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/*
+ * KEYS  the checkpoint, then the key of each run of operations
+ * ARGV  instance, expected, last; then "key" (go to the next of KEYS) or an
+ *       operation with field and value
+ *
+ * The checkpoint is written first: what refuses writes (memory, replicas, a
+ * read-only server) refuses there, with nothing written. Behind it nothing
+ * stops the chain: an effect that Redis refuses is counted. No clock and no
+ * chance in it: a replica that runs it comes to the same.
+ */
+static const char script_text[] =
+    "local function failed(reply)\n"
+    "  return type(reply) == 'table' and reply.err\n"
+    "end\n"
+    "local reply = redis.pcall('HGET', KEYS[1], ARGV[1])\n"
+    "if failed(reply) then return reply end\n"
+    "if (reply or '') ~= ARGV[2] then return {'ELSEWHERE', reply or ''} end\n"
+    "reply = redis.pcall('HSET', KEYS[1], ARGV[1], ARGV[3])\n"
+    "if failed(reply) then return reply end\n"
+    "local moved = false\n"
+    "local apply = {\n"
+    "  add = function(key, field, value)\n"
+    "    return redis.pcall('HINCRBY', key, field, value)\n"
+    "  end,\n"
+    "  first = function(key, field, value)\n"
+    "    local held = redis.pcall('HGET', key, field)\n"
+    "    if held and (failed(held) or held <= value) then return held end\n"
+    "    return redis.pcall('HSET', key, field, value)\n"
+    "  end,\n"
+    "  last = function(key, field, value)\n"
+    "    moved = false\n"
+    "    local held = redis.pcall('HGET', key, field)\n"
+    "    if held and (failed(held) or held > value) then return held end\n"
+    "    moved = true\n"
+    "    return redis.pcall('HSET', key, field, value)\n"
+    "  end,\n"
+    "  iflast = function(key, field, value)\n"
+    "    if not moved then return end\n"
+    "    if value == '' then return redis.pcall('HDEL', key, field) end\n"
+    "    return redis.pcall('HSET', key, field, value)\n"
+    "  end,\n"
+    "  set = function(key, field, value)\n"
+    "    return redis.pcall('HSET', key, field, value)\n"
+    "  end,\n"
+    "  delete = function(key) return redis.pcall('DEL', key) end,\n"
+    "  expire = function(key, field, value)\n"
+    "    return redis.pcall('EXPIREAT', key, value)\n"
+    "  end,\n"
+    "}\n"
+    "local at, key, number = 4, 1, 0\n"
+    "local dead, first, why = 0, 0, ''\n"
+    "while at <= #ARGV do\n"
+    "  if ARGV[at] == 'key' then\n"
+    "    key = key + 1\n"
+    "    at = at + 1\n"
+    "  else\n"
+    "    reply = apply[ARGV[at]](KEYS[key], ARGV[at + 1], ARGV[at + 2])\n"
+    "    number = number + 1\n"
+    "    if failed(reply) then\n"
+    "      if dead == 0 then first, why = number, reply.err end\n"
+    "      dead = dead + 1\n"
+    "    end\n"
+    "    at = at + 3\n"
+    "  end\n"
+    "end\n"
+    "return {'OK', dead, first, why}\n";
+
+static const char *const operation_words[] = {
+    [EFFECT_ADD] = "add",       [EFFECT_FIRST] = "first",
+    [EFFECT_LAST] = "last",     [EFFECT_IF_LAST] = "iflast",
+    [EFFECT_SET] = "set",       [EFFECT_DELETE] = "delete",
+    [EFFECT_EXPIRE] = "expire",
+};
+
+struct recorder_script {
+    char sha1[41];
+    const char **arguments;
+    size_t *lengths;
+    size_t count, size;
+};
+
+void recorder_checkpoint_format(int64_t checkpoint, char text[CHECKPOINT_SIZE])
+{
+    text[0] = '\0';
+    if (checkpoint >= 0) {
+        /* 19 digits at most */
+        (void)snprintf(text, CHECKPOINT_SIZE, "%lld", (long long)checkpoint);
+    }
+}
+
+/* Only what _format() writes: the script compares the digits. */
+int64_t recorder_checkpoint_parse(struct text text)
+{
+    int64_t checkpoint = 0;
+
+    if (text.length == 0) {
+        return CHECKPOINT_ABSENT;
+    }
+    if (text.length > 18 || (text.length > 1 && text.bytes[0] == '0')) {
+        return CHECKPOINT_DAMAGED;
+    }
+    for (size_t i = 0; i < text.length; i++) {
+        if (text.bytes[i] < '0' || text.bytes[i] > '9') {
+            return CHECKPOINT_DAMAGED;
+        }
+        checkpoint = checkpoint * 10 + (text.bytes[i] - '0');
+    }
+    return checkpoint;
+}
+
+struct recorder_script *recorder_script_new(void)
+{
+    struct recorder_script *script = calloc(1, sizeof *script);
+    gchar *sum;
+
+    if (script == NULL) {
+        return NULL;
+    }
+    /* EVALSHA takes the SHA-1 as the name of a script: no secret */
+    sum = g_compute_checksum_for_string(G_CHECKSUM_SHA1, script_text, -1);
+    text_copy(text_of(sum), script->sha1, sizeof script->sha1);
+    g_free(sum);
+    return script;
+}
+
+void recorder_script_free(struct recorder_script *script)
+{
+    if (script == NULL) {
+        return;
+    }
+    free(script->arguments);
+    free(script->lengths);
+    free(script);
+}
+
+static bool reserve(struct recorder_script *script, size_t size)
+{
+    const char **arguments;
+    size_t *lengths;
+
+    if (size <= script->size) {
+        return true;
+    }
+    arguments = realloc(script->arguments, size * sizeof *arguments);
+    if (arguments == NULL) {
+        return false;
+    }
+    script->arguments = arguments;
+    lengths = realloc(script->lengths, size * sizeof *lengths);
+    if (lengths == NULL) {
+        return false;
+    }
+    script->lengths = lengths;
+    script->size = size;
+    return true;
+}
+
+static void put(struct recorder_script *script, struct text argument)
+{
+    script->arguments[script->count] =
+        argument.bytes == NULL ? "" : argument.bytes;
+    script->lengths[script->count] = argument.length;
+    script->count++;
+}
+
+static void put_string(struct recorder_script *script, const char *argument)
+{
+    put(script, text_of(argument));
+}
+
+/* Operations in a row on one key share its bytes: see recorder_window. */
+static bool is_next_key(const struct text *key, struct text next)
+{
+    return key->bytes != next.bytes || key->length != next.length;
+}
+
+static size_t put_keys(struct recorder_script *script,
+                       const struct recorder_call *call)
+{
+    const struct window_part *part = call->first;
+    struct text key = {NULL, 0};
+    size_t count = 0;
+
+    for (size_t i = 0; i < call->parts; i++, part = part->next) {
+        for (size_t j = 0; j < part->count; j++) {
+            if (is_next_key(&key, part->operations[j].key)) {
+                key = part->operations[j].key;
+                put(script, key);
+                count++;
+            }
+        }
+    }
+    return count;
+}
+
+static void put_operations(struct recorder_script *script,
+                           const struct recorder_call *call)
+{
+    const struct window_part *part = call->first;
+    struct text key = {NULL, 0};
+
+    for (size_t i = 0; i < call->parts; i++, part = part->next) {
+        for (size_t j = 0; j < part->count; j++) {
+            const struct window_operation *operation = &part->operations[j];
+
+            if (is_next_key(&key, operation->key)) {
+                key = operation->key;
+                put_string(script, "key");
+            }
+            put_string(script, operation_words[operation->operation]);
+            put(script, operation->field);
+            put(script, operation->value);
+        }
+    }
+}
+
+bool recorder_script_send(struct recorder_script *script,
+                          struct redis_link *link,
+                          enum recorder_script_form form,
+                          const struct recorder_owner *owner,
+                          const struct recorder_call *call)
+{
+    struct store_key checkpoint;
+    char expected[CHECKPOINT_SIZE], last[CHECKPOINT_SIZE], number[24];
+    size_t keys;
+
+    /* a key and "key", word, field, value for each; and the seven before */
+    if (!reserve(script, 7 + 5 * call->operations) ||
+        !store_key_history(owner->prefix, call->bucket, STORE_CHECKPOINT,
+                           text_of(NULL), &checkpoint)) {
+        return false;
+    }
+    recorder_checkpoint_format(call->expected, expected);
+    recorder_checkpoint_format(call->last, last);
+    script->count = 0;
+    put_string(script, form == SCRIPT_EVAL ? "EVAL" : "EVALSHA");
+    put_string(script, form == SCRIPT_EVAL ? script_text : script->sha1);
+    put_string(script, ""); /* how many keys: known below */
+    put(script, (struct text){checkpoint.text, checkpoint.length});
+    keys = 1 + put_keys(script, call);
+    (void)snprintf(number, sizeof number, "%zu", keys);
+    script->arguments[2] = number;
+    script->lengths[2] = strlen(number);
+    put_string(script, owner->instance);
+    put_string(script, expected);
+    put_string(script, last);
+    put_operations(script, call);
+    return redis_link_command(link, script->count, script->arguments,
+                              script->lengths);
+}
+
+static const struct window_operation *
+operation_at(const struct recorder_call *call, size_t index)
+{
+    const struct window_part *part = call->first;
+
+    for (size_t i = 0; i < call->parts; i++, part = part->next) {
+        if (index < part->count) {
+            return &part->operations[index];
+        }
+        index -= part->count;
+    }
+    return NULL;
+}
+
+static bool is_string(const redisReply *reply)
+{
+    return reply->type == REDIS_REPLY_STRING ||
+           reply->type == REDIS_REPLY_STATUS;
+}
+
+static struct text text_in(const redisReply *reply)
+{
+    struct text text = {reply->str, (size_t)reply->len};
+
+    return text;
+}
+
+static void tell_dead(const redisReply *reply, const struct recorder_call *call,
+                      struct recorder_result *result)
+{
+    const struct window_operation *operation;
+
+    if (reply->element[1]->type != REDIS_REPLY_INTEGER ||
+        reply->element[1]->integer <= 0) {
+        return;
+    }
+    result->dead = (uint64_t)reply->element[1]->integer;
+    operation =
+        reply->element[2]->integer < 1
+            ? NULL
+            : operation_at(call, (size_t)reply->element[2]->integer - 1);
+    if (operation != NULL) {
+        (void)text_escape(operation->key, result->dead_key,
+                          sizeof result->dead_key);
+    }
+    if (is_string(reply->element[3])) {
+        (void)text_escape(text_in(reply->element[3]), result->dead_error,
+                          sizeof result->dead_error);
+    }
+}
+
+void recorder_script_result(const redisReply *reply,
+                            const struct recorder_call *call,
+                            struct recorder_result *result)
+{
+    *result = (struct recorder_result){.outcome = OUTCOME_REFUSED};
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements < 2 ||
+        !is_string(reply->element[0])) {
+        return;
+    }
+    if (text_is(text_in(reply->element[0]), "OK") && reply->elements == 4) {
+        result->outcome = OUTCOME_APPLIED;
+        tell_dead(reply, call, result);
+    } else if (text_is(text_in(reply->element[0]), "ELSEWHERE") &&
+               is_string(reply->element[1])) {
+        result->outcome = OUTCOME_ELSEWHERE;
+    }
+}

@@ -1,0 +1,480 @@
+/*
+ * The script, and WATCH in its place, in a real Redis.
+ */
+#include "clock.h"
+#include "log.h"
+#include "recorder_oracle.h"
+#include "recorder_store.h"
+#include "redis_server.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define PREFIX    "nixie:"
+#define INSTANCE  "00000000000000aa"
+#define SOON_MS   20000
+#define SKIP_TEST 77
+#define KEY       "nixie:{05}:recipient:x"
+#define OTHER     "nixie:{05}:domain:x"
+
+struct world {
+    struct redis_server *server;
+    struct redis_endpoint *endpoint;
+    struct redis_link *redis;
+    struct recorder_store *store;
+    struct recorder_window *window;
+    struct effect *effects;
+    size_t count;
+    uint64_t random;
+};
+
+static void do_redis(struct world *world, size_t argc, const char *const *argv)
+{
+    struct error error;
+    redisReply *reply = redis_link_ask(
+        world->redis, clock_monotonic_ms() + SOON_MS, &error, argc, argv, NULL);
+
+    assert_non_null(reply);
+    assert_int_not_equal(reply->type, REDIS_REPLY_ERROR);
+    freeReplyObject(reply);
+}
+
+#define REDIS(world, ...)                                                      \
+    do_redis(world,                                                            \
+             sizeof((const char *[]){__VA_ARGS__}) / sizeof(const char *),     \
+             (const char *[]){__VA_ARGS__})
+
+static void put_effect(struct world *world, enum effect_operation operation,
+                       const char *key, const char *field, const char *value)
+{
+    struct effect *effect = &world->effects[world->count++];
+
+    effect->bucket = 5;
+    effect->operation = operation;
+    effect->key.length =
+        text_copy(text_of(key), effect->key.text, sizeof effect->key.text);
+    effect->field = text_of(field);
+    effect->value = text_of(value);
+}
+
+/* The effects so far are those of an event with this number. */
+static void end_event(struct world *world, int64_t seq)
+{
+    assert_true(
+        recorder_window_add(world->window, seq, world->effects, world->count));
+    world->count = 0;
+}
+
+/* All that is in the window, as one call. */
+static enum recorder_outcome apply(struct world *world, int64_t expected,
+                                   struct recorder_result *result)
+{
+    struct recorder_call call;
+    struct error error = {""};
+    enum store_result done;
+
+    assert_true(recorder_window_call(world->window, 5, expected, 1000,
+                                     STORE_CALL_BYTES, &call));
+    do {
+        done = recorder_store_apply(world->store, INSTANCE, &call, result, 1,
+                                    &error);
+    } while (done == STORE_DONE && result->outcome == OUTCOME_REFUSED);
+    return result->outcome;
+}
+
+static void assert_store(struct world *world, const char *json)
+{
+    json_t *expected = json_loads(json, 0, NULL);
+    json_t *found = oracle_read(world->redis);
+
+    assert_non_null(expected);
+    oracle_compare(expected, found);
+    json_decref(expected);
+    json_decref(found);
+}
+
+static int begin_world(void **state)
+{
+    struct world *world = calloc(1, sizeof *world);
+    struct redis_endpoint_options options = {.user = "", .password_file = ""};
+    struct error error;
+
+    assert_non_null(world);
+    world->server = redis_server_start(NULL);
+    assert_non_null(world->server);
+    options.location = redis_server_location(world->server);
+    world->endpoint = redis_endpoint_new(&options, &error);
+    assert_non_null(world->endpoint);
+    assert_true(redis_endpoint_resolve(world->endpoint, &error));
+    world->redis = redis_link_new(world->endpoint);
+    world->store = recorder_store_new(world->endpoint, PREFIX);
+    world->window = recorder_window_new();
+    world->effects = calloc(EFFECT_MAX, sizeof *world->effects);
+    assert_non_null(world->redis);
+    assert_non_null(world->store);
+    assert_non_null(world->window);
+    assert_non_null(world->effects);
+    assert_true(
+        redis_link_open(world->redis, clock_monotonic_ms() + SOON_MS, &error));
+    assert_int_equal(recorder_store_open(world->store, &error), STORE_DONE);
+    assert_int_equal(recorder_store_register(world->store, INSTANCE, &error),
+                     STORE_DONE);
+    world->random = 88172645463325252U;
+    *state = world;
+    return 0;
+}
+
+static int begin_world_without_scripts(void **state)
+{
+    int status = begin_world(state);
+
+    REDIS(*state, "ACL", "SETUSER", "default", "-eval", "-evalsha");
+    return status;
+}
+
+static int end_world(void **state)
+{
+    struct world *world = *state;
+
+    free(world->effects);
+    recorder_window_free(world->window);
+    recorder_store_free(world->store);
+    redis_link_free(world->redis);
+    redis_endpoint_free(world->endpoint);
+    redis_server_stop(world->server);
+    free(world);
+    return 0;
+}
+
+static int64_t checkpoint(struct world *world)
+{
+    int64_t found[STORE_BUCKETS];
+    struct error error;
+
+    assert_int_equal(
+        recorder_store_look(world->store, INSTANCE, false, found, &error),
+        STORE_DONE);
+    return found[5];
+}
+
+/* ---- the same for the script and for WATCH ---- */
+
+static void a_call_made_twice_is_applied_once(void **state)
+{
+    struct world *world = *state;
+    struct recorder_result result;
+
+    put_effect(world, EFFECT_ADD, KEY, "n", "1");
+    end_event(world, 7);
+    assert_int_equal(apply(world, 0, &result), OUTCOME_APPLIED);
+    assert_int_equal(apply(world, 0, &result), OUTCOME_ELSEWHERE);
+    assert_int_equal(checkpoint(world), 7);
+    assert_store(world, "{\"" KEY "\": {\"n\": \"1\"}}");
+}
+
+static void another_checkpoint_than_expected_changes_nothing(void **state)
+{
+    static const int64_t expected[] = {1, 70, CHECKPOINT_ABSENT};
+    struct world *world = *state;
+    struct recorder_result result;
+
+    put_effect(world, EFFECT_ADD, KEY, "n", "1");
+    end_event(world, 7);
+    for (size_t i = 0; i < sizeof expected / sizeof expected[0]; i++) {
+        assert_int_equal(apply(world, expected[i], &result), OUTCOME_ELSEWHERE);
+    }
+    REDIS(world, "DEL", "nixie:{05}:checkpoint");
+    assert_int_equal(apply(world, 0, &result), OUTCOME_ELSEWHERE);
+    assert_store(world, "{}");
+}
+
+static void each_operation_does_what_it_says(void **state)
+{
+    struct world *world = *state;
+    struct recorder_result result;
+
+    REDIS(world, "HSET", KEY, "first", "5", "last", "5", "low", "1", "gone",
+          "x", "kept", "x");
+    put_effect(world, EFFECT_FIRST, KEY, "first", "4");
+    put_effect(world, EFFECT_FIRST, KEY, "low", "2");
+    put_effect(world, EFFECT_FIRST, KEY, "new", "9");
+    put_effect(world, EFFECT_LAST, KEY, "last", "4");
+    put_effect(world, EFFECT_IF_LAST, KEY, "kept", "y");
+    put_effect(world, EFFECT_LAST, KEY, "last", "5"); /* equal: the later */
+    put_effect(world, EFFECT_IF_LAST, KEY, "gone", "");
+    put_effect(world, EFFECT_IF_LAST, KEY, "set", "s");
+    put_effect(world, EFFECT_SET, OTHER, "a", "b");
+    put_effect(world, EFFECT_EXPIRE, OTHER, "", "1"); /* long ago */
+    put_effect(world, EFFECT_SET, OTHER, "c", "d");
+    end_event(world, 7);
+    assert_int_equal(apply(world, 0, &result), OUTCOME_APPLIED);
+    assert_int_equal(result.dead, 0);
+    assert_store(world,
+                 "{\"" KEY "\": {\"first\": \"4\", \"low\": \"1\", \"new\": "
+                 "\"9\", \"last\": \"5\", \"kept\": \"x\", \"set\": \"s\"}, "
+                 "\"" OTHER "\": {\"c\": \"d\"}}");
+    recorder_window_clear(world->window);
+    put_effect(world, EFFECT_DELETE, KEY, "", "");
+    end_event(world, 8);
+    assert_int_equal(apply(world, 7, &result), OUTCOME_APPLIED);
+    assert_store(world, "{\"" OTHER "\": {\"c\": \"d\"}}");
+}
+
+static void a_key_of_another_type_stops_nothing(void **state)
+{
+    struct world *world = *state;
+    struct recorder_result result;
+
+    REDIS(world, "SET", KEY, "mine");
+    put_effect(world, EFFECT_ADD, KEY, "n", "1");
+    put_effect(world, EFFECT_FIRST, KEY, "f", "1");
+    put_effect(world, EFFECT_LAST, KEY, "l", "1");
+    put_effect(world, EFFECT_IF_LAST, KEY, "i", "1");
+    put_effect(world, EFFECT_ADD, OTHER, "n", "1");
+    end_event(world, 7);
+    assert_int_equal(apply(world, 0, &result), OUTCOME_APPLIED);
+    assert_int_equal(result.dead, 3);
+    assert_string_equal(result.dead_key, KEY);
+    assert_string_not_equal(result.dead_error, "");
+    assert_int_equal(checkpoint(world), 7);
+    REDIS(world, "DEL", KEY);
+    assert_store(world, "{\"" OTHER "\": {\"n\": \"1\"}}");
+}
+
+static void a_counter_at_its_end_stops_nothing(void **state)
+{
+    struct world *world = *state;
+    struct recorder_result result;
+
+    REDIS(world, "HSET", KEY, "n", "9223372036854775807", "t", "text");
+    put_effect(world, EFFECT_ADD, KEY, "n", "1");
+    put_effect(world, EFFECT_ADD, KEY, "t", "1");
+    put_effect(world, EFFECT_ADD, KEY, "m", "1");
+    end_event(world, 7);
+    assert_int_equal(apply(world, 0, &result), OUTCOME_APPLIED);
+    assert_int_equal(result.dead, 2);
+    assert_store(world, "{\"" KEY "\": {\"n\": \"9223372036854775807\", "
+                        "\"t\": \"text\", \"m\": \"1\"}}");
+}
+
+static void a_full_redis_writes_nothing_of_a_call(void **state)
+{
+    struct world *world = *state;
+    struct recorder_result result;
+    struct recorder_call call;
+    struct error error = {""};
+
+    put_effect(world, EFFECT_ADD, KEY, "n", "1");
+    end_event(world, 7);
+    assert_int_equal(apply(world, 0, &result), OUTCOME_APPLIED);
+    recorder_window_clear(world->window);
+    REDIS(world, "CONFIG", "SET", "maxmemory", "1");
+    put_effect(world, EFFECT_DELETE, KEY, "", "");
+    put_effect(world, EFFECT_ADD, OTHER, "n", "1");
+    end_event(world, 8);
+    assert_true(recorder_window_call(world->window, 5, 7, 10, 1000, &call));
+    assert_int_equal(
+        recorder_store_apply(world->store, INSTANCE, &call, &result, 1, &error),
+        STORE_BUSY);
+    assert_int_equal(result.outcome, OUTCOME_REFUSED);
+    assert_non_null(strstr(error.text, "OOM"));
+    assert_int_equal(checkpoint(world), 7);
+    assert_store(world, "{\"" KEY "\": {\"n\": \"1\"}}");
+}
+
+static void a_read_only_redis_closes_the_connection(void **state)
+{
+    struct world *world = *state;
+    struct recorder_result result;
+    struct recorder_call call;
+    struct error error = {""};
+
+    put_effect(world, EFFECT_ADD, KEY, "n", "1");
+    end_event(world, 7);
+    assert_int_equal(apply(world, 0, &result), OUTCOME_APPLIED);
+    REDIS(world, "REPLICAOF", "127.0.0.1", "1");
+    REDIS(world, "CONFIG", "SET", "replica-serve-stale-data", "yes");
+    assert_true(recorder_window_call(world->window, 5, 7, 10, 1000, &call));
+    assert_int_equal(
+        recorder_store_apply(world->store, INSTANCE, &call, &result, 1, &error),
+        STORE_LOST);
+    assert_false(recorder_store_is_open(world->store));
+    assert_non_null(strstr(error.text, "READONLY"));
+}
+
+static void somebodys_value_in_a_checkpoint_is_refused(void **state)
+{
+    struct world *world = *state;
+    int64_t found[STORE_BUCKETS];
+    struct error error = {""};
+
+    REDIS(world, "HSET", "nixie:{05}:checkpoint", INSTANCE, "07");
+    assert_int_equal(checkpoint(world), CHECKPOINT_DAMAGED);
+    REDIS(world, "DEL", "nixie:{05}:checkpoint");
+    assert_int_equal(checkpoint(world), CHECKPOINT_ABSENT);
+    REDIS(world, "SET", "nixie:{05}:checkpoint", "07");
+    assert_int_equal(
+        recorder_store_look(world->store, INSTANCE, false, found, &error),
+        STORE_REFUSED);
+    assert_non_null(strstr(error.text, "WRONGTYPE"));
+}
+
+static void adopting_wants_nobody_between(void **state)
+{
+    struct world *world = *state;
+    int64_t found[STORE_BUCKETS], adopted[STORE_BUCKETS];
+    struct error error;
+
+    for (unsigned i = 0; i < STORE_BUCKETS; i++) {
+        adopted[i] = i == 5 ? 9 : CHECKPOINT_ABSENT;
+    }
+    assert_int_equal(
+        recorder_store_look(world->store, INSTANCE, true, found, &error),
+        STORE_DONE);
+    REDIS(world, "FLUSHALL");
+    assert_int_equal(
+        recorder_store_adopt(world->store, INSTANCE, adopted, &error),
+        STORE_ELSEWHERE);
+    assert_int_equal(checkpoint(world), CHECKPOINT_ABSENT);
+    assert_int_equal(
+        recorder_store_look(world->store, INSTANCE, true, found, &error),
+        STORE_DONE);
+    assert_int_equal(
+        recorder_store_adopt(world->store, INSTANCE, adopted, &error),
+        STORE_DONE);
+    assert_int_equal(checkpoint(world), 9);
+}
+
+static void registering_overwrites_nothing(void **state)
+{
+    struct world *world = *state;
+    struct recorder_result result;
+    struct error error;
+
+    put_effect(world, EFFECT_ADD, KEY, "n", "1");
+    end_event(world, 7);
+    assert_int_equal(apply(world, 0, &result), OUTCOME_APPLIED);
+    assert_int_equal(recorder_store_register(world->store, INSTANCE, &error),
+                     STORE_DONE);
+    assert_int_equal(checkpoint(world), 7);
+}
+
+/* ---- the script against WATCH ---- */
+
+static unsigned chance(struct world *world, unsigned among)
+{
+    world->random ^= world->random << 13;
+    world->random ^= world->random >> 7;
+    world->random ^= world->random << 17;
+    return (unsigned)(world->random % among);
+}
+
+/* Forty events of any operations on a few fields of a few keys. */
+static void make_anything(struct world *world, char values[][8], size_t count)
+{
+    static const char *const keys[] = {KEY, OTHER, "nixie:allow:x",
+                                       "nixie:{05}:wrong"};
+    static const char *const fields[] = {"a", "b", "c", "n"};
+
+    recorder_window_clear(world->window);
+    for (size_t i = 0; i < count; i++) {
+        const char *key = keys[chance(world, 4)];
+        unsigned operation = chance(world, 6);
+
+        (void)snprintf(values[i], 8, "%u", chance(world, 100));
+        if (operation == EFFECT_DELETE && chance(world, 4) > 0) {
+            operation = EFFECT_LAST;
+        }
+        put_effect(world, (enum effect_operation)operation, key,
+                   operation == EFFECT_ADD ? "n" : fields[chance(world, 3)],
+                   operation == EFFECT_IF_LAST && chance(world, 3) == 0
+                       ? ""
+                       : values[i]);
+        if (i % 10 == 9) {
+            end_event(world, (int64_t)i + 1);
+        }
+    }
+    if (world->count > 0) {
+        end_event(world, (int64_t)count + 1);
+    }
+}
+
+static json_t *run_sequence(struct world *world, uint64_t seed, uint64_t *dead)
+{
+    char values[40][8];
+    struct recorder_result result;
+    struct error error;
+
+    REDIS(world, "FLUSHALL");
+    REDIS(world, "SET", "nixie:{05}:wrong", "type");
+    assert_int_equal(recorder_store_open(world->store, &error), STORE_DONE);
+    assert_int_equal(recorder_store_register(world->store, INSTANCE, &error),
+                     STORE_DONE);
+    world->random = seed;
+    *dead = 0;
+    for (int i = 0; i < 5; i++) {
+        int64_t before = checkpoint(world);
+        struct recorder_call call;
+
+        make_anything(world, values, 40);
+        assert_true(recorder_window_call(world->window, 5, before, 1000,
+                                         STORE_CALL_BYTES, &call));
+        assert_int_equal(apply(world, before, &result), OUTCOME_APPLIED);
+        *dead += result.dead;
+    }
+    return oracle_read(world->redis);
+}
+
+static void watch_does_what_the_script_does(void **state)
+{
+    struct world *world = *state;
+
+    for (uint64_t seed = 1; seed <= 40; seed++) {
+        uint64_t dead_script, dead_watch;
+        json_t *by_script, *by_watch;
+
+        REDIS(world, "ACL", "SETUSER", "default", "+eval", "+evalsha");
+        by_script = run_sequence(world, seed * 7919, &dead_script);
+        REDIS(world, "ACL", "SETUSER", "default", "-eval", "-evalsha");
+        by_watch = run_sequence(world, seed * 7919, &dead_watch);
+        oracle_compare(by_script, by_watch);
+        assert_int_equal(dead_script, dead_watch);
+        json_decref(by_script);
+        json_decref(by_watch);
+    }
+}
+
+#define BOTH_WAYS(name)                                                        \
+    cmocka_unit_test_setup_teardown(name, begin_world, end_world),             \
+    {                                                                          \
+#name " (WATCH)", name, begin_world_without_scripts, end_world, NULL   \
+    }
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        BOTH_WAYS(a_call_made_twice_is_applied_once),
+        BOTH_WAYS(another_checkpoint_than_expected_changes_nothing),
+        BOTH_WAYS(each_operation_does_what_it_says),
+        BOTH_WAYS(a_key_of_another_type_stops_nothing),
+        BOTH_WAYS(a_counter_at_its_end_stops_nothing),
+        BOTH_WAYS(a_full_redis_writes_nothing_of_a_call),
+        BOTH_WAYS(a_read_only_redis_closes_the_connection),
+        BOTH_WAYS(somebodys_value_in_a_checkpoint_is_refused),
+        BOTH_WAYS(adopting_wants_nobody_between),
+        BOTH_WAYS(registering_overwrites_nothing),
+        cmocka_unit_test_setup_teardown(watch_does_what_the_script_does,
+                                        begin_world, end_world),
+    };
+
+    log_open("test_recorder_store", false, LOG_LEVEL_ERROR);
+    if (!redis_server_installed()) {
+        return SKIP_TEST;
+    }
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
