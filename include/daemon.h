@@ -1,0 +1,22 @@
+/*
+ * daemon.h - the parts of nixied put together
+ *
+ * Makes them in the order of the flow, looks after them once a second, takes
+ * signals: SIGUSR1 begins a new log file, SIGUSR2 reads the configuration
+ * again, SIGTERM and SIGHUP (libmilter's) stop.
+ */
+#ifndef NIXIE_DAEMON_H
+#define NIXIE_DAEMON_H
+
+#include "error.h"
+#include "settings.h"
+
+#include <stdbool.h>
+
+/*
+ * Runs until told to stop, then ends the process; takes settings.
+ * settings_path NULL: it runs on the defaults.
+ */
+int daemon_run(const char *settings_path, struct settings *settings);
+
+#endif

@@ -1,0 +1,30 @@
+/*
+ * daemon_privileges.h - whom nixied runs as, and what it may touch
+ *
+ * Started by root it makes the folders that are missing and becomes the
+ * configured user, with the socket's group beside its own; all else happens
+ * without privileges. It never goes on as root.
+ */
+#ifndef NIXIE_DAEMON_PRIVILEGES_H
+#define NIXIE_DAEMON_PRIVILEGES_H
+
+#include <stdbool.h>
+
+#include "error.h"
+#include "settings.h"
+
+/* Before any thread. False with error, which says what to change. */
+bool daemon_drop_privileges(const struct settings *settings,
+                            struct error *error);
+
+/* Descriptors for many sessions, small stacks for many threads. */
+void daemon_raise_limits(void);
+
+/* The path of a unix: milter_socket, or NULL for an inet one. */
+const char *daemon_socket_path(const struct settings *settings);
+
+/* Group and mode of the open socket, as configured. */
+bool daemon_open_socket_to_mta(const struct settings *settings,
+                               struct error *error);
+
+#endif

@@ -1,0 +1,59 @@
+/*
+ * session.h - the milter callbacks: one struct session an SMTP connection
+ *
+ * Source   libmilter's documentation; what MTAs do with it: RCPT is answered
+ *          at once in SMTP sessions. In sessions that Postfix emulates for
+ *          sendmail(1) and bounces a refused RCPT would stay in the queue for
+ *          ever, so there the recipient is deleted at end of message.
+ *
+ * Threads  libmilter may call a session's callbacks from several threads, one
+ *          at a time. All state is in the session; what sessions share comes
+ *          from session_register() and is read-only or has locks.
+ */
+#ifndef NIXIE_SESSION_H
+#define NIXIE_SESSION_H
+
+#include <stdbool.h>
+
+#include "error.h"
+#include "event_log.h"
+#include "settings.h"
+#include "suppression.h"
+#include "transaction.h"
+
+#define SESSION_ID_SIZE       17  /* 16 hex digits and NUL */
+#define SESSION_TEXT_MAX      255 /* bytes kept of HELO, names, users */
+#define SESSION_LOCAL_DOMAINS 256 /* of the setting, looked at per RCPT */
+
+struct session {
+    char id[SESSION_ID_SIZE];
+    unsigned long protocol; /* what was negotiated: SMFIP_… */
+    char mta_domain[MAILBOX_DOMAIN_MAX + 1]; /* macro j as A-label, or "" */
+    /* NULL when unknown */
+    char *listener, *client_ip, *client_name, *helo, *auth_user, *tls_version;
+
+    struct transaction transaction;
+    const struct settings *settings; /* borrowed while a transaction is open */
+};
+
+/*
+ * What callbacks use. Settings may be exchanged while sessions run: each
+ * transaction borrows the current ones and returns them.
+ */
+struct session_services {
+    struct event_log *log;
+    struct suppression *list;
+    const struct settings *(*settings_borrow)(void *context);
+    void (*settings_return)(void *context, const struct settings *settings);
+    void *context;
+};
+
+/* Tells libmilter of our callbacks; services is borrowed for ever. */
+bool session_register(const struct session_services *services,
+                      struct error *error);
+
+/* Callbacks that run at this moment, and sessions that are open. */
+int session_callbacks_running(void);
+int session_count(void);
+
+#endif

@@ -1,0 +1,608 @@
+#include "config.h"
+
+#include "daemon.h"
+
+#include "clock.h"
+#include "control.h"
+#include "daemon_privileges.h"
+#include "event_log.h"
+#include "instance.h"
+#include "log.h"
+#include "recorder.h"
+#include "redis_endpoint.h"
+#include "session.h"
+#include "suppression.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <libmilter/mfapi.h>
+#ifdef HAVE_LIBSYSTEMD
+#include <systemd/sd-daemon.h>
+#endif
+
+#define TICK_MS            1000
+#define HEARTBEAT_TICKS    60
+#define SOCKET_CHECK_TICKS 5
+#define LOOKUP_CONNECTIONS 8
+#define IDLE_MTA_SECONDS   3600
+#define APPLY_WAIT_MS      2000 /* the tool's change to reach Redis */
+#define DRAIN_MS           3000 /* callbacks, then the recorder, at the end */
+
+/* Settings that sessions borrow; the newest is first and stays. */
+struct lent_settings {
+    struct settings *settings;
+    unsigned users;
+    struct lent_settings *next;
+};
+
+struct daemon {
+    const char *settings_path;
+    struct settings *fixed; /* what it started with: folders, Redis, socket */
+
+    pthread_mutex_t lent_lock; /* guards lent */
+    struct lent_settings *lent;
+
+    struct instance *instance;
+    struct redis_endpoint *endpoint;
+    struct event_log *log;
+    struct suppression *list;
+    struct recorder *recorder;
+    struct control *control;
+
+    pthread_mutex_t store_lock; /* guards the two below */
+    bool lookups_down;
+    bool recorder_down;
+
+    ino_t socket_inode;
+    pthread_t care_thread;
+    pthread_mutex_t care_lock; /* guards the two below */
+    pthread_cond_t care_ends;
+    bool stopping;
+    atomic_bool failed;
+};
+
+/* --- settings that can change ------------------------------------------ */
+
+static const struct settings *borrow(void *context)
+{
+    struct daemon *daemon = context;
+    const struct settings *settings;
+
+    (void)pthread_mutex_lock(&daemon->lent_lock);
+    daemon->lent->users++;
+    settings = daemon->lent->settings;
+    (void)pthread_mutex_unlock(&daemon->lent_lock);
+    return settings;
+}
+
+/* With the lock held: frees what is neither the newest nor used. */
+static void free_unused(struct daemon *daemon)
+{
+    struct lent_settings **link = &daemon->lent->next;
+
+    while (*link != NULL) {
+        struct lent_settings *old = *link;
+
+        if (old->users > 0) {
+            link = &old->next;
+            continue;
+        }
+        *link = old->next;
+        if (old->settings != daemon->fixed) {
+            settings_free(old->settings);
+        }
+        free(old);
+    }
+}
+
+static void give_back(void *context, const struct settings *settings)
+{
+    struct daemon *daemon = context;
+
+    (void)pthread_mutex_lock(&daemon->lent_lock);
+    for (struct lent_settings *lent = daemon->lent; lent != NULL;
+         lent = lent->next) {
+        if (lent->settings == settings) {
+            lent->users--;
+            break;
+        }
+    }
+    free_unused(daemon);
+    (void)pthread_mutex_unlock(&daemon->lent_lock);
+}
+
+static bool lend(struct daemon *daemon, struct settings *settings)
+{
+    struct lent_settings *lent = calloc(1, sizeof *lent);
+
+    if (lent == NULL) {
+        return false;
+    }
+    lent->settings = settings;
+    (void)pthread_mutex_lock(&daemon->lent_lock);
+    lent->next = daemon->lent;
+    daemon->lent = lent;
+    free_unused(daemon);
+    (void)pthread_mutex_unlock(&daemon->lent_lock);
+    return true;
+}
+
+static void reload(struct daemon *daemon)
+{
+    struct error error = {""};
+    struct settings *settings = settings_load(daemon->settings_path, &error);
+    const char *key;
+
+    if (settings == NULL) {
+        log_error("configuration not reloaded, the old one stays: %s",
+                  error.text);
+        return;
+    }
+    key = settings_needs_restart(daemon->fixed, settings);
+    if (key != NULL) {
+        log_warning("%s has changed: it needs a restart, the rest is in force",
+                    key);
+    }
+    if (!lend(daemon, settings)) {
+        settings_free(settings);
+        log_error("configuration not reloaded, the old one stays: out of "
+                  "memory");
+        return;
+    }
+    log_info("configuration reloaded: mode=%s",
+             settings->mode == MODE_OBSERVE ? "observe" : "enforce");
+}
+
+/* --- what the parts tell ------------------------------------------------ */
+
+static void append(struct daemon *daemon, struct event *event)
+{
+    /* the log itself tells of what it could not write */
+    (void)event_log_append(daemon->log, event);
+}
+
+static void store_changed(struct daemon *daemon, bool *down, bool available,
+                          const char *cause)
+{
+    bool was_down;
+    bool is_down;
+    struct event event;
+
+    (void)pthread_mutex_lock(&daemon->store_lock);
+    was_down = daemon->lookups_down || daemon->recorder_down;
+    *down = !available;
+    is_down = daemon->lookups_down || daemon->recorder_down;
+    (void)pthread_mutex_unlock(&daemon->store_lock);
+    if (was_down == is_down) {
+        return;
+    }
+    event_init(&event, is_down ? EVENT_STORE_DEGRADED : EVENT_STORE_RECOVERED,
+               clock_now_us());
+    event.store_endpoint = text_of(redis_endpoint_name(daemon->endpoint));
+    if (is_down) {
+        char text[256];
+
+        event.store_error = text_of(cause);
+        log_warning("redis unreachable: endpoint=%s error=\"%s\"",
+                    redis_endpoint_name(daemon->endpoint),
+                    text_escape(text_of(cause), text, sizeof text));
+    } else {
+        log_info("redis reachable again: endpoint=%s",
+                 redis_endpoint_name(daemon->endpoint));
+    }
+    append(daemon, &event);
+}
+
+static void lookups_changed(void *context, bool available, const char *cause)
+{
+    struct daemon *daemon = context;
+
+    store_changed(daemon, &daemon->lookups_down, available, cause);
+}
+
+static void recorder_changed(void *context, bool available, const char *cause)
+{
+    struct daemon *daemon = context;
+
+    store_changed(daemon, &daemon->recorder_down, available, cause);
+}
+
+static void gap_found(void *context, int64_t first_seq, int64_t last_seq,
+                      const char *reason)
+{
+    struct event event;
+
+    event_init(&event, EVENT_GAP, clock_now_us());
+    event.gap_first_seq = first_seq;
+    event.gap_last_seq = last_seq;
+    event.gap_reason = text_of(reason);
+    append(context, &event);
+}
+
+static void seq_seen(void *context, int64_t seq)
+{
+    struct daemon *daemon = context;
+
+    event_log_seen_seq(daemon->log, seq);
+}
+
+static bool change_list(void *context, struct event *event,
+                        struct control_answer *answer, struct error *error)
+{
+    struct daemon *daemon = context;
+
+    event->timestamp_us = clock_now_us();
+    event->origin = text_of("command");
+    switch (event_log_append(daemon->log, event)) {
+    case EVENT_LOG_WRITTEN:
+        answer->seq = event->seq;
+        answer->applied =
+            recorder_wait(daemon->recorder, event->seq, APPLY_WAIT_MS);
+        return true;
+    case EVENT_LOG_HELD: /* it will be written, if we live to see room */
+        answer->seq = 0;
+        answer->applied = false;
+        return true;
+    case EVENT_LOG_LOST:
+        break;
+    }
+    error_set(error, "the event log cannot be written; free space in its "
+                     "folder and try again");
+    return false;
+}
+
+/* --- once a second ------------------------------------------------------ */
+
+static void beat(struct daemon *daemon)
+{
+    struct recorder_state state;
+    struct event event;
+
+    recorder_state(daemon->recorder, &state);
+    event_init(&event, EVENT_HEARTBEAT, clock_now_us());
+    event.applied_seq = state.applied_seq;
+    event.lag_seconds = state.lag_seconds;
+    append(daemon, &event);
+}
+
+/* Somebody removed our socket: the MTA cannot reach us, a new start can. */
+static void check_socket(struct daemon *daemon)
+{
+    const char *path = daemon_socket_path(daemon->fixed);
+    struct stat status;
+
+    if (path == NULL || daemon->socket_inode == 0 ||
+        (stat(path, &status) == 0 && S_ISSOCK(status.st_mode) &&
+         status.st_ino == daemon->socket_inode)) {
+        return;
+    }
+    log_error("the milter socket is gone: path=%s: stopping, to be started "
+              "again",
+              path);
+    atomic_store(&daemon->failed, true);
+    (void)smfi_stop();
+}
+
+static void tell_systemd(const char *state)
+{
+#ifdef HAVE_LIBSYSTEMD
+    (void)sd_notify(0, state);
+#else
+    (void)state;
+#endif
+}
+
+/* Until the next tick; false: it was the last. */
+static bool wait_for_tick(struct daemon *daemon)
+{
+    const int64_t end_ms = clock_monotonic_ms() + TICK_MS;
+    const struct timespec end = {(time_t)(end_ms / 1000),
+                                 (long)(end_ms % 1000) * 1000000L};
+    bool stopping;
+    int status = 0;
+
+    (void)pthread_mutex_lock(&daemon->care_lock);
+    while (!daemon->stopping && status != ETIMEDOUT) {
+        status = pthread_cond_timedwait(&daemon->care_ends, &daemon->care_lock,
+                                        &end);
+    }
+    stopping = daemon->stopping;
+    (void)pthread_mutex_unlock(&daemon->care_lock);
+    return !stopping;
+}
+
+static void *look_after(void *context)
+{
+    struct daemon *daemon = context;
+
+    for (unsigned tick = 1; wait_for_tick(daemon); tick++) {
+        event_log_tick(daemon->log);
+        if (tick % HEARTBEAT_TICKS == 0) {
+            beat(daemon);
+        }
+        if (tick % SOCKET_CHECK_TICKS == 0) {
+            check_socket(daemon);
+        }
+        tell_systemd("WATCHDOG=1");
+    }
+    return NULL;
+}
+
+static void *take_signals(void *context)
+{
+    struct daemon *daemon = context;
+    sigset_t signals;
+    int number;
+
+    (void)sigemptyset(&signals);
+    (void)sigaddset(&signals, SIGUSR1);
+    (void)sigaddset(&signals, SIGUSR2);
+    while (sigwait(&signals, &number) == 0 && !atomic_load(&daemon->stopping)) {
+        struct error error = {""};
+
+        if (number == SIGUSR2) {
+            reload(daemon);
+        } else if (!event_log_rotate(daemon->log, &error)) {
+            log_error("event log not rotated, the file stays in use: %s",
+                      error.text);
+        }
+    }
+    return NULL;
+}
+
+/* --- start and stop ------------------------------------------------------ */
+
+/*
+ * All signals but those that tell of a fault of ours are for one thread each:
+ * ours waits for two, libmilter's for the rest.
+ */
+static void block_signals(void)
+{
+    sigset_t signals;
+
+    (void)sigfillset(&signals);
+    (void)sigdelset(&signals, SIGSEGV);
+    (void)sigdelset(&signals, SIGBUS);
+    (void)sigdelset(&signals, SIGFPE);
+    (void)sigdelset(&signals, SIGILL);
+    (void)sigdelset(&signals, SIGABRT);
+    (void)pthread_sigmask(SIG_SETMASK, &signals, NULL);
+}
+
+static bool start_store(struct daemon *daemon, struct error *error)
+{
+    const struct settings *settings = daemon->fixed;
+    const struct redis_endpoint_options where = {
+        settings->redis, settings->redis_user, settings->redis_password_file};
+    const struct suppression_options lookups = {
+        .endpoint = NULL,
+        .key_prefix = settings->key_prefix,
+        .timeout_ms = settings->redis_timeout_ms,
+        .connections = LOOKUP_CONNECTIONS,
+        .store_changed = lookups_changed,
+        .context = daemon,
+    };
+    struct suppression_options options = lookups;
+    char password[REDIS_PASSWORD_MAX];
+    size_t length;
+    bool readable;
+
+    daemon->endpoint = redis_endpoint_new(&where, error);
+    if (daemon->endpoint == NULL) {
+        return false;
+    }
+    readable =
+        redis_endpoint_password(daemon->endpoint, password, &length, error);
+    explicit_bzero(password, sizeof password);
+    if (!readable) {
+        return false;
+    }
+    if (!redis_endpoint_resolve(daemon->endpoint, error)) {
+        log_warning("%s: going on without, and trying again", error->text);
+        error->text[0] = '\0';
+    }
+    options.endpoint = daemon->endpoint;
+    daemon->list = suppression_new(&options, error);
+    return daemon->list != NULL;
+}
+
+static bool start_log(struct daemon *daemon, struct error *error)
+{
+    const struct settings *settings = daemon->fixed;
+    const struct event_log_options options = {
+        .path = settings->event_log,
+        .node = settings->node,
+        .version = PACKAGE_VERSION,
+        .sync = settings->event_log_sync,
+    };
+
+    daemon->instance = instance_open(settings->state_dir, error);
+    if (daemon->instance == NULL) {
+        return false;
+    }
+    daemon->log = event_log_new(&options, daemon->instance, error);
+    return daemon->log != NULL;
+}
+
+static bool start_recorder(struct daemon *daemon, struct error *error)
+{
+    const struct settings *settings = daemon->fixed;
+    const struct recorder_options options = {
+        .event_log_path = settings->event_log,
+        .state_dir = settings->state_dir,
+        .key_prefix = settings->key_prefix,
+        .instance = instance_id(daemon->instance),
+        .retention_seconds = settings->event_log_retention_s,
+        .endpoint = daemon->endpoint,
+        .log = daemon->log,
+        .store_changed = recorder_changed,
+        .gap_found = gap_found,
+        .seq_seen = seq_seen,
+        .context = daemon,
+    };
+    const struct control_options requests = {
+        .state_dir = settings->state_dir,
+        .handle = change_list,
+        .context = daemon,
+    };
+
+    daemon->recorder = recorder_start(&options, error);
+    if (daemon->recorder == NULL) {
+        return false;
+    }
+    daemon->control = control_start(&requests, error);
+    return daemon->control != NULL;
+}
+
+static bool start_thread(pthread_t *thread, void *(*body)(void *),
+                         struct daemon *daemon, struct error *error)
+{
+    int cause = pthread_create(thread, NULL, body, daemon);
+
+    if (cause != 0) {
+        errno = cause;
+        error_set_errno(error, "cannot start a thread");
+    }
+    return cause == 0;
+}
+
+static bool open_socket(struct daemon *daemon, struct error *error)
+{
+    const struct settings *settings = daemon->fixed;
+    const char *path = daemon_socket_path(settings);
+    mode_t old_mask = umask((mode_t)(~settings->milter_socket_mode & 0777));
+    struct stat status;
+    bool opened;
+
+    errno = 0;
+    opened = smfi_setconn(settings->milter_socket) == MI_SUCCESS &&
+             smfi_settimeout(IDLE_MTA_SECONDS) == MI_SUCCESS &&
+             smfi_opensocket(true) == MI_SUCCESS;
+    (void)umask(old_mask);
+    if (!opened) {
+        error_set_errno(error, "milter_socket = \"%s\": cannot be opened",
+                        settings->milter_socket);
+        return false;
+    }
+    if (!daemon_open_socket_to_mta(settings, error)) {
+        return false;
+    }
+    if (path != NULL && stat(path, &status) == 0) {
+        daemon->socket_inode = status.st_ino;
+    }
+    return true;
+}
+
+static void wait_for_callbacks(void)
+{
+    const struct timespec pause = {0, 10 * 1000000L};
+    const int64_t end_ms = clock_monotonic_ms() + DRAIN_MS;
+
+    while (session_callbacks_running() > 0 && clock_monotonic_ms() < end_ms) {
+        (void)nanosleep(&pause, NULL);
+    }
+}
+
+static bool start(struct daemon *daemon, struct session_services *services,
+                  struct error *error)
+{
+    pthread_t signal_thread;
+
+    if (!daemon_drop_privileges(daemon->fixed, error)) {
+        return false;
+    }
+    (void)umask(0027);
+    daemon_raise_limits();
+    block_signals();
+    if (!start_log(daemon, error) || !start_store(daemon, error) ||
+        !start_recorder(daemon, error)) {
+        return false;
+    }
+    *services = (struct session_services){
+        .log = daemon->log,
+        .list = daemon->list,
+        .settings_borrow = borrow,
+        .settings_return = give_back,
+        .context = daemon,
+    };
+    return session_register(services, error) && open_socket(daemon, error) &&
+           start_thread(&signal_thread, take_signals, daemon, error) &&
+           start_thread(&daemon->care_thread, look_after, daemon, error);
+}
+
+static bool init_locks(struct daemon *daemon)
+{
+    pthread_condattr_t monotonic;
+
+    return pthread_condattr_init(&monotonic) == 0 &&
+           pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC) == 0 &&
+           pthread_cond_init(&daemon->care_ends, &monotonic) == 0 &&
+           pthread_mutex_init(&daemon->care_lock, NULL) == 0 &&
+           pthread_mutex_init(&daemon->lent_lock, NULL) == 0 &&
+           pthread_mutex_init(&daemon->store_lock, NULL) == 0;
+}
+
+/*
+ * Nothing is freed that a callback may still use: libmilter leaves them
+ * running.
+ */
+static void stop(struct daemon *daemon, bool started)
+{
+    wait_for_callbacks();
+    if (started) {
+        (void)pthread_mutex_lock(&daemon->care_lock);
+        daemon->stopping = true;
+        (void)pthread_cond_signal(&daemon->care_ends);
+        (void)pthread_mutex_unlock(&daemon->care_lock);
+        (void)pthread_join(daemon->care_thread, NULL);
+    }
+    control_stop(daemon->control);
+    recorder_stop(daemon->recorder, DRAIN_MS);
+    if (daemon->log != NULL) {
+        event_log_tick(daemon->log);
+    }
+}
+
+int daemon_run(const char *settings_path, struct settings *settings)
+{
+    /* for ever: libmilter may leave callbacks running behind smfi_main() */
+    struct daemon *daemon = calloc(1, sizeof *daemon);
+    struct session_services *services = calloc(1, sizeof *services);
+    struct error error = {""};
+    int status = EXIT_FAILURE;
+    bool started;
+
+    if (daemon == NULL || services == NULL) {
+        log_error("out of memory");
+        return EXIT_FAILURE;
+    }
+    daemon->settings_path = settings_path;
+    daemon->fixed = settings;
+    started = init_locks(daemon) && lend(daemon, settings) &&
+              start(daemon, services, &error);
+    if (!started) {
+        log_error("%s", error.text[0] != '\0' ? error.text : "out of memory");
+    } else {
+        log_info("nixied %s started: node=%s instance=%s socket=%s mode=%s",
+                 PACKAGE_VERSION, settings->node, instance_id(daemon->instance),
+                 settings->milter_socket,
+                 settings->mode == MODE_OBSERVE ? "observe" : "enforce");
+        tell_systemd("READY=1");
+        if (smfi_main() == MI_SUCCESS && !atomic_load(&daemon->failed)) {
+            status = EXIT_SUCCESS;
+        }
+        tell_systemd("STOPPING=1");
+    }
+    stop(daemon, started);
+    log_info("nixied stopped");
+    _exit(status);
+}

@@ -1,0 +1,214 @@
+#include "config.h"
+
+#include "daemon_privileges.h"
+
+#include "log.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <pthread.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define STACK_SIZE (1024 * 1024) /* libmilter may have a thread a session */
+
+const char *daemon_socket_path(const struct settings *settings)
+{
+    const char *colon = strchr(settings->milter_socket, ':');
+
+    return colon != NULL && colon[1] == '/' ? colon + 1 : NULL;
+}
+
+/*
+ * The socket's group. False: it was asked for and is not there; the default
+ * one may be missing, as on a host with Sendmail.
+ */
+static bool find_socket_group(const struct settings *settings, gid_t *gid,
+                              bool *found, struct error *error)
+{
+    const struct group *group;
+
+    *found = false;
+    if (settings->milter_socket_group[0] == '\0' ||
+        daemon_socket_path(settings) == NULL) {
+        return true;
+    }
+    group = getgrnam(settings->milter_socket_group);
+    if (group != NULL) {
+        *gid = group->gr_gid;
+        *found = true;
+        return true;
+    }
+    if (settings->milter_socket_group_is_default) {
+        return true;
+    }
+    error_set(error,
+              "milter_socket_group = \"%s\": there is no such group; name the "
+              "group of your MTA, or write \"\" for nixied's own",
+              settings->milter_socket_group);
+    return false;
+}
+
+/* A missing last folder of path; others are the administrator's. */
+static bool make_folder(const char *path, uid_t uid, gid_t gid, mode_t mode,
+                        struct error *error)
+{
+    if (mkdir(path, mode) != 0) {
+        if (errno == EEXIST) {
+            return true;
+        }
+        error_set_errno(error, "cannot make the folder %s", path);
+        return false;
+    }
+    if (chown(path, uid, gid) != 0 || chmod(path, mode) != 0) {
+        error_set_errno(error, "cannot give the folder %s away", path);
+        return false;
+    }
+    return true;
+}
+
+static bool make_folder_of(const char *file, uid_t uid, gid_t gid, mode_t mode,
+                           struct error *error)
+{
+    char *path = strdup(file);
+    char *slash = path == NULL ? NULL : strrchr(path, '/');
+    bool made = true;
+
+    if (slash != NULL && slash != path) {
+        *slash = '\0';
+        made = make_folder(path, uid, gid, mode, error);
+    }
+    free(path);
+    return made;
+}
+
+static bool become(const struct passwd *user, gid_t socket_gid,
+                   bool has_socket_gid, struct error *error)
+{
+    gid_t groups[64];
+    int count = sizeof groups / sizeof groups[0] - 1;
+
+    if (getgrouplist(user->pw_name, user->pw_gid, groups, &count) < 0) {
+        error_set(error, "user \"%s\" is in more than 63 groups",
+                  user->pw_name);
+        return false;
+    }
+    if (has_socket_gid) {
+        groups[count++] = socket_gid;
+    }
+    if (setgroups((size_t)count, groups) != 0 ||
+        setresgid(user->pw_gid, user->pw_gid, user->pw_gid) != 0 ||
+        setresuid(user->pw_uid, user->pw_uid, user->pw_uid) != 0) {
+        error_set_errno(error, "cannot become user \"%s\"", user->pw_name);
+        return false;
+    }
+    if (setuid(0) == 0 || geteuid() == 0) {
+        error_set(error, "user \"%s\" is still root", user->pw_name);
+        return false;
+    }
+    return true;
+}
+
+bool daemon_drop_privileges(const struct settings *settings,
+                            struct error *error)
+{
+    const char *socket_path = daemon_socket_path(settings);
+    const struct passwd *user;
+    gid_t gid = (gid_t)-1;
+    bool has_gid;
+
+    if (geteuid() != 0) {
+        return true;
+    }
+    user = getpwnam(settings->user);
+    if (user == NULL) {
+        error_set(error,
+                  "user = \"%s\": there is no such user; make one with "
+                  "'useradd --system --user-group --no-create-home %s', or "
+                  "name another",
+                  settings->user, settings->user);
+        return false;
+    }
+    if (user->pw_uid == 0) {
+        error_set(error,
+                  "user = \"%s\" is root by another name; nixied does not "
+                  "run as root",
+                  settings->user);
+        return false;
+    }
+    if (!find_socket_group(settings, &gid, &has_gid, error)) {
+        return false;
+    }
+    if (!make_folder(settings->state_dir, user->pw_uid, user->pw_gid, 0750,
+                     error) ||
+        !make_folder_of(settings->event_log, user->pw_uid, user->pw_gid, 0750,
+                        error) ||
+        (socket_path != NULL &&
+         !make_folder_of(socket_path, user->pw_uid,
+                         has_gid ? gid : user->pw_gid, 0750, error))) {
+        return false;
+    }
+    return become(user, gid, has_gid, error);
+}
+
+void daemon_raise_limits(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 &&
+        limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &limit);
+    }
+#if defined(HAVE_PTHREAD_SETATTR_DEFAULT_NP) &&                                \
+    !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+    {
+        pthread_attr_t attributes;
+
+        if (pthread_attr_init(&attributes) == 0) {
+            if (pthread_attr_setstacksize(&attributes, STACK_SIZE) == 0) {
+                (void)pthread_setattr_default_np(&attributes);
+            }
+            (void)pthread_attr_destroy(&attributes);
+        }
+    }
+#endif
+}
+
+bool daemon_open_socket_to_mta(const struct settings *settings,
+                               struct error *error)
+{
+    const char *path = daemon_socket_path(settings);
+    gid_t gid = (gid_t)-1;
+    bool has_gid;
+
+    if (path == NULL) {
+        return true;
+    }
+    if (!find_socket_group(settings, &gid, &has_gid, error)) {
+        return false;
+    }
+    if (has_gid && lchown(path, (uid_t)-1, gid) != 0) {
+        if (!settings->milter_socket_group_is_default) {
+            error_set_errno(error,
+                            "milter_socket_group = \"%s\": cannot give %s to "
+                            "it; start nixied as root, or add its user to "
+                            "that group",
+                            settings->milter_socket_group, path);
+            return false;
+        }
+        log_warning("the MTA may be unable to connect: %s does not belong to "
+                    "group %s",
+                    path, settings->milter_socket_group);
+    }
+    if (chmod(path, settings->milter_socket_mode) != 0) {
+        error_set_errno(error, "milter_socket_mode: %s", path);
+        return false;
+    }
+    return true;
+}

@@ -1,0 +1,115 @@
+#include "config.h"
+
+#include "daemon.h"
+#include "log.h"
+#include "settings.h"
+
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define EXIT_USAGE 2
+
+static const char help[] =
+    "usage: nixied [-c FILE] [-n] [-d] [-s]\n"
+    "\n"
+    "The nixie milter: refuses mail to suppressed recipients and records\n"
+    "delivery outcomes. It stays in the foreground.\n"
+    "\n"
+    "  -c, --config FILE  the configuration (default " SETTINGS_FILE ")\n"
+    "  -n, --check        check the configuration and exit: 0 good, 1 bad\n"
+    "  -d, --debug        write debug lines too\n"
+    "  -s, --syslog       write to syslog (facility mail) too\n"
+    "  -V, --version      print the version and exit\n"
+    "  -h, --help         print this and exit\n"
+    "\n"
+    "SIGUSR1 begins a new event log file, SIGUSR2 reads the configuration\n"
+    "again, SIGTERM and SIGHUP stop. See nixied(8).\n";
+
+struct arguments {
+    const char *config;
+    bool check_only;
+    bool debug;
+    bool to_syslog;
+};
+
+/* -1: go on; else the exit status. */
+static int parse_arguments(int argc, char **argv, struct arguments *arguments)
+{
+    static const struct option options[] = {
+        {"config", required_argument, NULL, 'c'},
+        {"check", no_argument, NULL, 'n'},
+        {"debug", no_argument, NULL, 'd'},
+        {"syslog", no_argument, NULL, 's'},
+        {"version", no_argument, NULL, 'V'},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
+    };
+    int option;
+
+    while ((option = getopt_long(argc, argv, "c:ndsVh", options, NULL)) != -1) {
+        switch (option) {
+        case 'c':
+            arguments->config = optarg;
+            break;
+        case 'n':
+            arguments->check_only = true;
+            break;
+        case 'd':
+            arguments->debug = true;
+            break;
+        case 's':
+            arguments->to_syslog = true;
+            break;
+        case 'V':
+            (void)printf("nixied %s\n", PACKAGE_VERSION);
+            return EXIT_SUCCESS;
+        case 'h':
+            (void)fputs(help, stdout);
+            return EXIT_SUCCESS;
+        default:
+            (void)fputs(help, stderr);
+            return EXIT_USAGE;
+        }
+    }
+    if (optind < argc) {
+        (void)fputs(help, stderr);
+        return EXIT_USAGE;
+    }
+    return -1;
+}
+
+int main(int argc, char **argv)
+{
+    struct arguments arguments = {NULL, false, false, false};
+    struct error error = {""};
+    struct settings *settings;
+    int status = parse_arguments(argc, argv, &arguments);
+
+    if (status >= 0) {
+        return status;
+    }
+    /* before anything writes to a socket */
+    (void)signal(SIGPIPE, SIG_IGN);
+    /* a file over RLIMIT_FSIZE is a full disk, not a reason to die */
+    (void)signal(SIGXFSZ, SIG_IGN);
+    log_open("nixied", arguments.to_syslog,
+             arguments.debug ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
+    if (arguments.config == NULL && access(SETTINGS_FILE, F_OK) == 0) {
+        arguments.config = SETTINGS_FILE;
+    }
+    settings = settings_load(arguments.config, &error);
+    if (settings == NULL) {
+        log_error("%s", error.text);
+        return EXIT_FAILURE;
+    }
+    if (arguments.check_only) {
+        (void)printf("%s: good\n", arguments.config == NULL ? "the defaults"
+                                                            : arguments.config);
+        settings_free(settings);
+        return EXIT_SUCCESS;
+    }
+    return daemon_run(arguments.config, settings);
+}

@@ -1,0 +1,245 @@
+#include "session_event.h"
+
+#include "clock.h"
+#include "log.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define BATCH 32 /* events of one append */
+
+static struct text known(const char *string)
+{
+    return string == NULL || string[0] == '\0' ? (struct text){NULL, 0}
+                                               : text_of(string);
+}
+
+static void begin(struct event *event, enum event_type type, int64_t now_us,
+                  const struct session *session)
+{
+    event_init(event, type, now_us);
+    event->origin = text_of("session");
+    event->session_id = text_of(session->id);
+    event->listener = known(session->listener);
+    event->client_ip = known(session->client_ip);
+    event->client_name = known(session->client_name);
+    event->helo = known(session->helo);
+    event->auth_user = known(session->auth_user);
+    event->tls_version = known(session->tls_version);
+    transaction_describe(&session->transaction, event);
+}
+
+static void describe_recipient(struct event *event,
+                               const struct session_recipient *recipient)
+{
+    struct text typed = transaction_bare_path(recipient->path);
+
+    if (recipient->mailbox != NULL) {
+        event->recipient = known(recipient->mailbox->address);
+        event->recipient_domain = known(recipient->mailbox->domain);
+    }
+    if (recipient->mailbox == NULL ||
+        !text_is(typed, recipient->mailbox->address)) {
+        event->original_recipient = typed;
+    }
+}
+
+static int64_t reply_code(const char *code)
+{
+    return strtol(code, NULL, 10);
+}
+
+/* One line a decision, for the operator's mail log. */
+static void tell(const char *what, const struct event *event)
+{
+    char recipient[400];
+    char reason[128];
+    struct text address = event->recipient.bytes != NULL
+                              ? event->recipient
+                              : event->original_recipient;
+    struct text why = event->suppression_reason.bytes != NULL
+                          ? event->suppression_reason
+                          : text_of("listed");
+
+    log_info("%s: %s: recipient=<%s> action=%.*s enhanced_status=%.*s "
+             "reason=\"%s\"",
+             event->queue_id.bytes != NULL ? event->queue_id.bytes
+                                           : event->transaction_id.bytes,
+             what, text_escape(address, recipient, sizeof recipient),
+             (int)event->action.length, event->action.bytes,
+             (int)event->enhanced_status.length,
+             event->enhanced_status.bytes == NULL
+                 ? ""
+                 : event->enhanced_status.bytes,
+             text_escape(why, reason, sizeof reason));
+}
+
+enum event_log_result
+session_event_refused(struct event_log *log, const struct session *session,
+                      const struct session_recipient *recipient,
+                      const struct envelope_answer *answer,
+                      const struct envelope_reply *reply, int64_t latency_us)
+{
+    struct event event;
+    char expires_at[32];
+    enum event_log_result result;
+
+    begin(&event, EVENT_SUPPRESSED, clock_now_us(), session);
+    describe_recipient(&event, recipient);
+    if (!answer->store_down) {
+        transaction_describe_entry(&answer->entry, expires_at, &event);
+    }
+    event.action = text_of(reply->code[0] == '4' ? "tempfail" : "reject");
+    event.decided_by = text_of("nixie");
+    event.smtp_stage = text_of("rcpt");
+    event.reply_code = reply_code(reply->code);
+    event.enhanced_status = text_of(reply->enhanced_status);
+    event.store_state = text_of(answer->store_down ? "down" : "ok");
+    event.latency_us = latency_us;
+    result = event_log_append(log, &event);
+    tell("refused", &event);
+    return result;
+}
+
+enum event_log_result
+session_event_observed(struct event_log *log, const struct session *session,
+                       const struct session_recipient *recipient,
+                       const struct envelope_answer *answer, int64_t latency_us)
+{
+    struct event event;
+    char expires_at[32];
+
+    begin(&event, EVENT_WOULD_SUPPRESS, clock_now_us(), session);
+    describe_recipient(&event, recipient);
+    transaction_describe_entry(&answer->entry, expires_at, &event);
+    event.action =
+        text_of(answer->verdict == ENVELOPE_EXEMPT ? "exempt" : "observe");
+    event.smtp_stage = text_of("rcpt");
+    event.store_state = text_of("ok");
+    event.latency_us = latency_us;
+    return event_log_append(log, &event);
+}
+
+enum event_log_result
+session_event_rejected(struct event_log *log, const struct session *session,
+                       const struct session_recipient *recipient,
+                       const struct smtp_reply *reply)
+{
+    struct event event;
+
+    begin(&event, EVENT_REJECTION, clock_now_us(), session);
+    describe_recipient(&event, recipient);
+    event.decided_by = text_of("mta");
+    event.smtp_stage = text_of("rcpt");
+    event.enhanced_status = known(reply->enhanced_status);
+    if (reply->text.length > 0) {
+        event.diagnostic = reply->text;
+    }
+    if (reply->code != 0) {
+        event.reply_code = reply->code;
+    }
+    return event_log_append(log, &event);
+}
+
+/* The result of many appends is the worst of them. */
+static enum event_log_result worst(enum event_log_result one,
+                                   enum event_log_result other)
+{
+    return one > other ? one : other;
+}
+
+static void settle(struct event *event, const struct session *session,
+                   const struct transaction_recipient *recipient,
+                   const char *action, int64_t now_us)
+{
+    struct transaction_suppressed *suppressed = recipient->suppressed;
+
+    begin(event, EVENT_SUPPRESSED, now_us, session);
+    transaction_describe_recipient(recipient, event);
+    transaction_describe_entry(&suppressed->entry, suppressed->expires_at,
+                               event);
+    event->action = text_of(action);
+    event->decided_by = text_of("nixie");
+    event->smtp_stage = text_of("eom");
+    if (strcmp(action, "bounce") == 0) {
+        event->reply_code = 550;
+        event->enhanced_status = text_of("5.7.1");
+    }
+    event->store_state = text_of("ok");
+    event->latency_us = suppressed->latency_us;
+}
+
+enum event_log_result session_event_settled(struct event_log *log,
+                                            const struct session *session,
+                                            const char *action)
+{
+    const struct transaction *transaction = &session->transaction;
+    const int64_t now_us = clock_now_us();
+    enum event_log_result result = EVENT_LOG_WRITTEN;
+
+    for (size_t i = 0; i < transaction->recipient_count; i++) {
+        if (transaction->recipients[i].suppressed != NULL) {
+            struct event event;
+
+            settle(&event, session, &transaction->recipients[i], action,
+                   now_us);
+            result = worst(result, event_log_append(log, &event));
+            tell(action[0] == 'd' ? "dropped" : "bounced", &event);
+        }
+    }
+    return result;
+}
+
+enum event_log_result session_event_received(struct event_log *log,
+                                             const struct session *session)
+{
+    const struct transaction *transaction = &session->transaction;
+    const int64_t now_us = clock_now_us();
+    enum event_log_result result = EVENT_LOG_WRITTEN;
+    struct event events[BATCH];
+    size_t count = 0;
+
+    for (size_t i = 0; i < transaction->recipient_count; i++) {
+        const struct transaction_recipient *recipient =
+            &transaction->recipients[i];
+
+        if (recipient->suppressed != NULL) {
+            continue;
+        }
+        begin(&events[count], EVENT_RECEPTION, now_us, session);
+        transaction_describe_recipient(recipient, &events[count]);
+        if (!transaction->size_incomplete) {
+            events[count].size = transaction->seen_size;
+        }
+        if (++count == BATCH) {
+            result = worst(result, event_log_append_all(log, events, count));
+            count = 0;
+        }
+    }
+    if (count > 0) {
+        result = worst(result, event_log_append_all(log, events, count));
+    }
+    if (transaction->recipients_uncounted > 0) {
+        log_warning("%s: recipients_without_event=%zu: a message has more "
+                    "than %d",
+                    transaction->id, transaction->recipients_uncounted,
+                    TRANSACTION_RECIPIENTS);
+    }
+    return result;
+}
+
+bool session_is_local_domain(const struct session *session, const char *domain)
+{
+    char *const *ours = session->settings->local_domains;
+
+    if (session->mta_domain[0] != '\0' &&
+        strcmp(domain, session->mta_domain) == 0) {
+        return true;
+    }
+    for (size_t i = 0; ours != NULL && ours[i] != NULL; i++) {
+        if (strcmp(domain, ours[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
