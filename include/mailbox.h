@@ -98,8 +98,13 @@ struct mailbox_pattern {
     char domain[MAILBOX_DOMAIN_MAX + 1]; /* without @ and dot; "" if none */
 };
 
+/*
+ * rules as for mailbox_parse(). With keep_local_case a normal form made under
+ * any rules stays as it is: for readers that do not know the settings.
+ */
 enum mailbox_pattern_kind
-mailbox_parse_pattern(struct text text, struct mailbox_pattern *pattern);
+mailbox_parse_pattern(struct text text, const struct mailbox_rules *rules,
+                      struct mailbox_pattern *pattern);
 
 /*
  * The patterns that a mailbox is looked up under, most telling first: exact,

@@ -85,6 +85,13 @@ static void check_eviction(struct check *check, const redisReply *info)
                              "maxmemory-policy noeviction, and the same in "
                              "redis.conf",
                              policy);
+    } else if (strncmp(policy, "volatile-", 9) == 0) {
+        command_check_report(check, CHECK_WARN, "redis memory",
+                             "maxmemory-policy %s drops entries that have an "
+                             "expiry when memory is short: CONFIG SET "
+                             "maxmemory-policy noeviction, and the same in "
+                             "redis.conf",
+                             policy);
     } else {
         command_check_report(check, CHECK_OK, "redis memory",
                              "maxmemory-policy %s", policy);

@@ -101,6 +101,15 @@ int command_entry_read(struct command_store *store, const struct store_key *key,
         if (entry->value == NULL) {
             return -1;
         }
+        if (entry->value->type == REDIS_REPLY_ERROR) {
+            char shown[200];
+
+            (void)text_escape(command_store_text(entry->value), shown,
+                              sizeof shown);
+            error_set(error, "redis: %s: %s", reading->verb, shown);
+            command_entry_clear(entry);
+            return -1;
+        }
     }
     return 1;
 }

@@ -146,49 +146,18 @@ int command_store_exists(struct command_store *store,
 
 /* --- keys of the lists ------------------------------------------------- */
 
-/*
- * "Ann@" looked up with the case kept: the local part of a mailbox in some
- * domain is what lookups make of it.
- */
-static bool local_part_pattern(const struct settings *settings,
-                               struct text typed,
-                               struct mailbox_pattern *pattern)
-{
-    static const char domain[] = "example.org";
-    char address[MAILBOX_MAX + sizeof domain];
-    struct text whole = {address, typed.length + sizeof domain - 1};
-    struct mailbox mailbox;
-
-    if (typed.length > MAILBOX_MAX) {
-        return false;
-    }
-    memcpy(address, typed.bytes, typed.length);
-    memcpy(address + typed.length, domain, sizeof domain);
-    return mailbox_parse(whole, &settings->mailbox_rules, &mailbox) ==
-               MAILBOX_OK &&
-           mailbox_candidate(&mailbox, 1, pattern) &&
-           pattern->kind == MAILBOX_PATTERN_LOCAL_PART;
-}
-
 bool command_store_pattern(const struct settings *settings, struct text typed,
                            struct mailbox_pattern *pattern)
 {
-    struct mailbox mailbox;
-
-    switch (mailbox_parse_pattern(typed, pattern)) {
-    case MAILBOX_PATTERN_INVALID:
-        return false;
+    switch (mailbox_parse_pattern(typed, &settings->mailbox_rules, pattern)) {
     case MAILBOX_PATTERN_DOMAIN:
     case MAILBOX_PATTERN_SUBDOMAINS:
+    case MAILBOX_PATTERN_LOCAL_PART:
         return true;
     case MAILBOX_PATTERN_EXACT:
-        return mailbox_parse(typed, &settings->mailbox_rules, &mailbox) ==
-                   MAILBOX_OK &&
-               mailbox_candidate(&mailbox, 0, pattern) &&
-               pattern->kind == MAILBOX_PATTERN_EXACT;
-    case MAILBOX_PATTERN_LOCAL_PART:
-        return !settings->mailbox_rules.keep_local_case ||
-               local_part_pattern(settings, typed, pattern);
+        return pattern->domain[0] != '\0';
+    case MAILBOX_PATTERN_INVALID:
+        break;
     }
     return false;
 }

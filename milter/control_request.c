@@ -26,15 +26,16 @@ static bool is_scope(struct text text)
     return text.length > 0 && strspn(text.bytes, allowed) == text.length;
 }
 
-/* In normal form, but for case: which case is kept is a setting. */
+/* In normal form; which case is kept is a setting of the sender's. */
 static bool is_pattern(struct text text)
 {
+    const struct mailbox_rules as_it_is = {.keep_local_case = true};
     struct mailbox_pattern pattern;
 
-    return mailbox_parse_pattern(text, &pattern) != MAILBOX_PATTERN_INVALID &&
+    return mailbox_parse_pattern(text, &as_it_is, &pattern) !=
+               MAILBOX_PATTERN_INVALID &&
            pattern.length == text.length &&
-           strncasecmp(pattern.text, text.bytes, text.length) == 0 &&
-           memchr(text.bytes, '\0', text.length) == NULL;
+           memcmp(pattern.text, text.bytes, text.length) == 0;
 }
 
 static bool is_time(struct text text)

@@ -451,32 +451,36 @@ static bool pattern_of_domain(struct text bytes,
 }
 
 /* bytes is "ann@", opened; percent signs stay what they are. */
-static bool pattern_of_local(struct text bytes, struct mailbox_pattern *pattern)
+static bool pattern_of_local(struct text bytes,
+                             const struct mailbox_rules *rules,
+                             struct mailbox_pattern *pattern)
 {
     struct mailbox mailbox;
 
     mailbox_clear(&mailbox);
     bytes.length--;
-    return local_normalise(bytes, &no_rules, &mailbox) &&
+    return local_normalise(bytes, rules, &mailbox) &&
            pattern_set(pattern, MAILBOX_PATTERN_LOCAL_PART,
                        text_of(mailbox.address), "");
 }
 
 static bool pattern_of_mailbox(const struct mailbox_path *path,
+                               const struct mailbox_rules *rules,
                                struct mailbox_pattern *pattern)
 {
     struct mailbox mailbox;
     enum mailbox_result result;
 
     mailbox_clear(&mailbox);
-    result = mailbox_from_path(path, &no_rules, &mailbox);
+    result = mailbox_from_path(path, rules, &mailbox);
     return (result == MAILBOX_OK || result == MAILBOX_LOCAL) &&
            pattern_set(pattern, MAILBOX_PATTERN_EXACT, text_of(mailbox.address),
                        mailbox.domain);
 }
 
-enum mailbox_pattern_kind mailbox_parse_pattern(struct text text,
-                                                struct mailbox_pattern *pattern)
+enum mailbox_pattern_kind
+mailbox_parse_pattern(struct text text, const struct mailbox_rules *rules,
+                      struct mailbox_pattern *pattern)
 {
     struct mailbox_path path;
     struct text bytes = {path.bytes, 0};
@@ -486,16 +490,19 @@ enum mailbox_pattern_kind mailbox_parse_pattern(struct text text,
     if (text.bytes == NULL || !mailbox_path_read(text, &path) || path.cut) {
         return MAILBOX_PATTERN_INVALID;
     }
+    if (rules == NULL) {
+        rules = &no_rules;
+    }
     bytes.length = path.length;
     switch (path.shape) {
     case MAILBOX_PATH_ADDRESS:
-        parsed = pattern_of_mailbox(&path, pattern);
+        parsed = pattern_of_mailbox(&path, rules, pattern);
         break;
     case MAILBOX_PATH_DOMAIN:
         parsed = pattern_of_domain(bytes, pattern);
         break;
     case MAILBOX_PATH_LOCAL_PART:
-        parsed = pattern_of_local(bytes, pattern);
+        parsed = pattern_of_local(bytes, rules, pattern);
         break;
     }
     return parsed ? pattern->kind : MAILBOX_PATTERN_INVALID;

@@ -244,13 +244,13 @@ static void put_entry(struct making *making)
 
 static void put_list(struct making *making, const struct effect_row *row)
 {
+    const struct mailbox_rules as_it_is = {.keep_local_case = true};
     struct mailbox_pattern pattern;
-    char
-        scope[STORE_SCOPE_MAX + 2]; /* one more than fits: then it is refused */
+    char scope[STORE_SCOPE_MAX + 2]; /* one too many is then refused */
 
     if (!is_known(making->event->suppression_pattern) ||
-        mailbox_parse_pattern(making->event->suppression_pattern, &pattern) ==
-            MAILBOX_PATTERN_INVALID) {
+        mailbox_parse_pattern(making->event->suppression_pattern, &as_it_is,
+                              &pattern) == MAILBOX_PATTERN_INVALID) {
         return;
     }
     text_copy(making->event->scope, scope, sizeof scope);

@@ -4,6 +4,7 @@
 #include "settings_check.h"
 #include "text.h"
 
+#include <arpa/inet.h>
 #include <confuse.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,7 +21,6 @@ __attribute__((format(printf, 2, 0))) static void
 keep_error(cfg_t *cfg, const char *format, va_list arguments)
 {
     char text[ERROR_SIZE];
-    char escaped[ERROR_SIZE];
 
     if (loading_error == NULL || loading_error->text[0] != '\0') {
         return; /* the first fault tells most */
@@ -28,12 +28,16 @@ keep_error(cfg_t *cfg, const char *format, va_list arguments)
     if (vsnprintf(text, sizeof text, format, arguments) < 0) {
         text[0] = '\0';
     }
-    (void)text_escape(text_of(text), escaped, sizeof escaped / 2);
+    for (char *byte = text; *byte != '\0'; byte++) {
+        if ((unsigned char)*byte < ' ' || *byte == 0x7f) {
+            *byte = '?'; /* the file's own bytes, but one line */
+        }
+    }
+    text[ERROR_SIZE / 2] = '\0';
     if (cfg != NULL && cfg->filename != NULL) {
-        error_set(loading_error, "%s:%d: %s", cfg->filename, cfg->line,
-                  escaped);
+        error_set(loading_error, "%s:%d: %s", cfg->filename, cfg->line, text);
     } else {
-        error_set(loading_error, "%s", escaped);
+        error_set(loading_error, "%s", text);
     }
 }
 
@@ -174,7 +178,7 @@ static bool take_exempt(cfg_t *cfg, struct settings *settings)
     for (size_t i = 0; i < settings->exempt_count; i++) {
         (void)mailbox_parse_pattern(
             text_of(cfg_getnstr(cfg, "exempt", (unsigned)i)),
-            &settings->exempt[i]);
+            &settings->mailbox_rules, &settings->exempt[i]);
     }
     return true;
 }
@@ -207,8 +211,12 @@ static void take_words(cfg_t *cfg, struct settings *settings)
 
 static bool is_loopback(const char *host)
 {
-    return strncmp(host, "127.", 4) == 0 || strcmp(host, "localhost") == 0 ||
-           strcmp(host, "::1") == 0 || strcmp(host, "[::1]") == 0;
+    struct in_addr address;
+
+    return strcmp(host, "localhost") == 0 || strcmp(host, "::1") == 0 ||
+           strcmp(host, "[::1]") == 0 ||
+           (strncmp(host, "127.", 4) == 0 &&
+            inet_pton(AF_INET, host, &address) == 1);
 }
 
 /* What one key alone cannot tell. */
@@ -249,10 +257,18 @@ static struct settings *take(cfg_t *cfg, const char *path, struct error *error)
 
     if (settings == NULL || !take_strings(cfg, settings) ||
         !take_local_domains(cfg, settings) ||
-        !take_fold_tag_domains(cfg, settings) || !take_exempt(cfg, settings)) {
+        !take_fold_tag_domains(cfg, settings)) {
         goto memory;
     }
     take_words(cfg, settings);
+    settings->mailbox_rules.local_domains =
+        (const char *const *)settings->local_domains;
+    settings->mailbox_rules.fold_tag_domains =
+        (const char *const *)settings->fold_tag_domains;
+    settings->mailbox_rules.keep_local_case = !settings->fold_local_case;
+    if (!take_exempt(cfg, settings)) {
+        goto memory;
+    }
     (void)settings_check_refusal(settings->refusal, settings->refusal_code,
                                  settings->refusal_enhanced_status,
                                  &settings->refusal_text);
@@ -260,11 +276,6 @@ static struct settings *take(cfg_t *cfg, const char *path, struct error *error)
     if (settings->node == NULL) {
         goto memory;
     }
-    settings->mailbox_rules.local_domains =
-        (const char *const *)settings->local_domains;
-    settings->mailbox_rules.fold_tag_domains =
-        (const char *const *)settings->fold_tag_domains;
-    settings->mailbox_rules.keep_local_case = !settings->fold_local_case;
     if (!check_together(settings, path, error)) {
         settings_free(settings);
         return NULL;

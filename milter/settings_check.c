@@ -295,7 +295,7 @@ static int check_pattern(cfg_t *cfg, cfg_opt_t *option)
         return refuse(cfg, option,
                       "at most 1000 here; nixie allow add takes any number");
     }
-    return mailbox_parse_pattern(text_of(newest(option)), &pattern) !=
+    return mailbox_parse_pattern(text_of(newest(option)), NULL, &pattern) !=
                    MAILBOX_PATTERN_INVALID
                ? 0
                : refuse(cfg, option,

@@ -3,6 +3,7 @@
 #include "clock.h"
 #include "smtp_reply.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -101,7 +102,7 @@ void transaction_set_queue_id(struct transaction *transaction,
         return;
     }
     for (size_t i = 0; i < length; i++) {
-        if (queue_id[i] <= ' ' || queue_id[i] > '~') {
+        if (!isalnum((unsigned char)queue_id[i])) {
             return;
         }
     }

@@ -202,7 +202,7 @@ static void fold_list(json_t *store, const char *prefix, const json_t *event)
     struct store_key key;
 
     assert_int_not_equal(
-        mailbox_parse_pattern(text_of(member(event, "suppression_pattern")),
+        mailbox_parse_pattern(text_of(member(event, "suppression_pattern")), NULL,
                               &pattern),
         MAILBOX_PATTERN_INVALID);
     assert_true(store_key_list(prefix,

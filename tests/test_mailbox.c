@@ -559,7 +559,7 @@ static void mailbox_parse_pattern_knows_the_four_forms(void **state)
     for (size_t i = 0; i < ROWS(rows); i++) {
         struct mailbox_pattern pattern;
 
-        assert_int_equal(mailbox_parse_pattern(text_of(rows[i].text), &pattern),
+        assert_int_equal(mailbox_parse_pattern(text_of(rows[i].text), NULL, &pattern),
                          rows[i].kind);
         assert_int_equal(pattern.kind, rows[i].kind);
         assert_string_equal(pattern.text, rows[i].normal);
@@ -579,7 +579,7 @@ static void assert_candidates(const char *path, const char *const *expected)
     for (; expected[index] != NULL; index++) {
         assert_true(mailbox_candidate(&mailbox, index, &pattern));
         assert_string_equal(pattern.text, expected[index]);
-        assert_int_equal(mailbox_parse_pattern(text_of(pattern.text), &again),
+        assert_int_equal(mailbox_parse_pattern(text_of(pattern.text), NULL, &again),
                          pattern.kind);
         assert_string_equal(again.text, pattern.text);
         assert_string_equal(again.domain, pattern.domain);

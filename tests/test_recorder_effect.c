@@ -84,7 +84,7 @@ static const struct event_row {
                 "add nixie:{20}:stats:2026110219 suppressed 1\n"},
     {.name = "an added entry replaces the one before",
      .type = EVENT_SUPPRESSION_ADDED,
-     .pattern = "Ann@Example.ORG",
+     .pattern = "ann@Example.ORG",
      .suppression_reason = "user_unknown",
      .added_at = "2026-11-01T00:00:00.000000Z",
      .expires_at = "2026-12-02T19:43:01.000001Z",

@@ -58,7 +58,7 @@ static void check_event(const struct event *event)
     require(event->suppression_note.length <= CONTROL_NOTE_MAX);
     require(event->suppression_by.length <= CONTROL_BY_MAX);
     require(event->suppression_reason.length <= CONTROL_REASON_MAX);
-    require(mailbox_parse_pattern(event->suppression_pattern, &pattern) !=
+    require(mailbox_parse_pattern(event->suppression_pattern, NULL, &pattern) !=
             MAILBOX_PATTERN_INVALID);
     (void)text_copy(event->scope, scope, sizeof scope);
     require(store_key_list("nixie:", STORE_SUPPRESS, scope, &pattern, &key));

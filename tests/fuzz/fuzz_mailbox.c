@@ -75,7 +75,7 @@ static void check_pattern(const struct mailbox_pattern *pattern)
     struct mailbox_pattern again;
 
     require(strlen(pattern->text) == pattern->length);
-    require(mailbox_parse_pattern(text_of(pattern->text), &again) ==
+    require(mailbox_parse_pattern(text_of(pattern->text), NULL, &again) ==
             pattern->kind);
     require(strcmp(again.text, pattern->text) == 0);
     require(strcmp(again.domain, pattern->domain) == 0);
@@ -102,7 +102,7 @@ static void check_texts(struct text text)
     char domain[MAILBOX_DOMAIN_MAX + 1];
     char again[MAILBOX_DOMAIN_MAX + 1];
 
-    if (mailbox_parse_pattern(text, &pattern) != MAILBOX_PATTERN_INVALID) {
+    if (mailbox_parse_pattern(text, NULL, &pattern) != MAILBOX_PATTERN_INVALID) {
         check_pattern(&pattern);
     }
     if (mailbox_parse_domain(text, domain)) {
