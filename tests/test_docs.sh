@@ -1,0 +1,217 @@
+#!/bin/sh
+# test_docs.sh - the manual pages and samples say what the code does
+#
+# Each configuration key, event member, type of event, subcommand and option
+# that the code knows is documented, and nothing else is. The tables are read
+# from the sources as text; a table that cannot be found is a failure.
+#
+# NIXIE_SOURCE  the top of the sources; default: the folder above this one
+# NIXIE_BUILD   where nixied and nixie are; default: NIXIE_SOURCE. What needs a
+#               program is left out where there is none.
+#
+# Exit status 77: mandoc is missing.
+set -u
+LC_ALL=C
+export LC_ALL
+
+source=${NIXIE_SOURCE:-$(cd "$(dirname "$0")/.." && pwd)} || exit 99
+build=${NIXIE_BUILD:-$source}
+man=$source/packaging/man
+failures=0
+work=$(mktemp -d "${TMPDIR:-/tmp}/nixie-docs.XXXXXX") || exit 99
+trap 'rm -rf "$work"' EXIT
+trap 'exit 99' HUP INT TERM
+
+fail() {
+    printf 'FAIL: %s\n' "$*"
+    failures=$((failures + 1))
+}
+
+# same TITLE WANTED FOUND: the files hold the same lines, and some.
+same() {
+    sort -u "$2" >"$work/wanted"
+    sort -u "$3" >"$work/found"
+    [ -s "$work/wanted" ] || fail "$1: nothing found in the sources"
+    comm -23 "$work/wanted" "$work/found" >"$work/missing"
+    comm -13 "$work/wanted" "$work/found" >"$work/surplus"
+    while read -r name; do
+        fail "$1: $name is missing"
+    done <"$work/missing"
+    while read -r name; do
+        fail "$1: the code knows no $name"
+    done <"$work/surplus"
+}
+
+# holds TITLE WANTED FOUND: each line of WANTED is in FOUND.
+holds() {
+    sort -u "$3" >"$work/found"
+    sort -u "$2" | comm -23 - "$work/found" >"$work/missing"
+    [ -s "$2" ] || fail "$1: nothing found in the sources"
+    while read -r name; do
+        fail "$1: $name is missing"
+    done <"$work/missing"
+}
+
+# items PAGE SECTION...: the names in .It lines of these sections, a line each.
+items() {
+    page=$1
+    shift
+    for section in "$@"; do
+        awk -v section="$section" '
+            /^\.S[hs] / { on = substr($0, 5) == section }
+            on && /^\.It (Ic|Cm) / { sub(/^\.It (Ic|Cm) /, ""); print }
+        ' "$man/$page" | sed 's/ [A-Z][a-z] .*//' | tr -s ' ,' '\n'
+    done
+}
+
+# long_options PAGE: the names behind "Fl -", a line each.
+long_options() {
+    grep -v '^\.B[ld] ' "$man/$1" | tr ' ' '\n' |
+        sed -n 's/^-\([a-z][a-z-]*\)$/\1/p' | grep ..
+}
+
+command -v mandoc >/dev/null || exit 77
+
+# --- the pages are good mdoc ------------------------------------------------
+
+# mandoc looks for what .Xr names among the installed pages only, so that our
+# own are looked for here.
+for page in nixied.8 nixie.1 nixie.conf.5 nixie-events.7 nixie-redis.7; do
+    [ -f "$man/$page" ] || fail "$page is missing"
+    mandoc -T lint "$man/$page" 2>/dev/null |
+        grep -v 'referenced manual not found: Xr nixie' >"$work/lint"
+    while read -r line; do
+        fail "$line"
+    done <"$work/lint"
+    sed -n 's/^\.Xr \(nixie[^ ]*\) \([0-9]\).*/\1.\2/p' "$man/$page" \
+        >"$work/references"
+    while read -r reference; do
+        [ -f "$man/$reference" ] || fail "$page: .Xr to $reference, which is" \
+            "no page"
+    done <"$work/references"
+done
+
+# --- configuration keys -----------------------------------------------------
+
+sed -n 's/^ *CFG_[A-Z_]*("\([a-z_]*\)".*/\1/p' "$source/milter/settings.c" \
+    >"$work/keys"
+{
+    items nixie.conf.5 'Who and where' 'The event log' 'Redis' 'The answer' \
+        'Mailboxes' | grep -vx -e off -e interval -e group -e accept \
+        -e tempfail | grep '^[a-z][a-z_]*$'
+    grep -qx '\.Ic fold_tags' "$man/nixie.conf.5" && echo fold_tags
+} >"$work/documented"
+same 'nixie.conf(5)' "$work/keys" "$work/documented"
+
+sed -n -e 's/^#\{0,1\}\([a-z_]*\) = .*/\1/p' \
+    -e 's/^#\{0,1\}\(domain\) "[^"]*" { \([a-z_]*\) = .*/\1\n\2/p' \
+    "$source/packaging/nixie.conf" >"$work/sampled"
+same 'packaging/nixie.conf' "$work/keys" "$work/sampled"
+
+# Each default in the sample is the one in the code.
+sed -n -e 's/^ *CFG_STR("\([a-z_]*\)", "\(.*\)", CFGF.*/\1 = "\2"/p' \
+    -e 's/^ *CFG_INT("\([a-z_]*\)", \(.*\), CFGF.*/\1 = \2/p' \
+    -e 's/^ *CFG_BOOL("\([a-z_]*\)", cfg_\(.*\), CFGF.*/\1 = \2/p' \
+    "$source/milter/settings.c" | grep -v '^fold_tags ' >"$work/defaults"
+tr '\n' ' ' <"$source/milter/settings.c" |
+    sed 's/CFG_STR("refusal", *\("[^"]*"\)/\nrefusal = \1\n/' |
+    grep '^refusal = ' >>"$work/defaults"
+sed -n 's/^ *char exempt\[\] = "\(.*\)";$/exempt = \1/p' \
+    "$source/milter/settings.c" | tr -d '\\' >>"$work/defaults"
+grep -q '^exempt' "$work/defaults" || fail 'settings.c: no default of exempt'
+sed -n 's/^#\([a-z_]* = .*\)/\1/p' "$source/packaging/nixie.conf" \
+    >"$work/sampled"
+holds 'packaging/nixie.conf, defaults' "$work/defaults" "$work/sampled"
+
+# --- events -----------------------------------------------------------------
+
+# The members that every line has are written by event_json.c.
+{
+    sed -n 's/^ *\(TEXT\|INTEGER\)(\([a-z_]*\)[,)].*/\2/p' \
+        "$source/milter/event.c" | grep -v '^member$'
+    printf '%s\n' schema seq timestamp event_id type
+} >"$work/members"
+items nixie-events.7 'Members of every line' 'Members of an outcome' \
+    'Members of records about the log and the store' | grep '^[a-z]' |
+    grep -vx -e reject -e tempfail >"$work/documented"
+same 'nixie-events(7), members' "$work/members" "$work/documented"
+
+sed -n 's/^ *\[EVENT_[A-Z_]*\] = {"\([a-z_]*\)",.*/\1/p' \
+    "$source/milter/event.c" >"$work/types"
+items nixie-events.7 'Types' | grep '^[a-z]' >"$work/documented"
+same 'nixie-events(7), types' "$work/types" "$work/documented"
+
+# The schema has members and types of other versions too.
+schema=$source/packaging/event.schema.json
+sed -n 's/^    "\([a-z_]*\)": {.*/\1/p' "$schema" >"$work/documented"
+holds 'event.schema.json, members' "$work/members" "$work/documented"
+sed -n 's/^    "type": {"enum": \[\([^]]*\)\].*/\1/p' "$schema" |
+    tr -d '" ' | tr ',' '\n' >"$work/documented"
+holds 'event.schema.json, types' "$work/types" "$work/documented"
+
+# --- nixie(1) ---------------------------------------------------------------
+
+# The table of subcommands, in nixie.c. Long options and letters.
+table=$source/milter/nixie.c
+sed -n 's/^ *{\{0,1\}\.name = "\([a-z ]*\)",.*/\1/p' "$table" \
+    >"$work/commands"
+awk '/^\.It Nm Cm / {
+    sub(/^\.It Nm Cm /, "")
+    sub(/ (Oo|Op|Ar|Fl|Oc) .*/, "")
+    print
+}' "$man/nixie.1" >"$work/documented"
+same 'nixie(1), subcommands' "$work/commands" "$work/documented"
+
+# "--name" of { "name", 'n', ... }, also where a line breaks behind the brace,
+# and the options that all commands have.
+tr '\n' ' ' <"$table" | sed 's/\\ */ /g; s/{ */\n{/g' |
+    sed -n "s/^{\"\([a-z-]*\)\", *\(0\|'[a-zA-Z]'\|required_argument\|no_argument\),.*/\1/p" \
+        >"$work/options"
+sed -n 's/^ *{"\([a-z-]*\)", \(no\|required\)_argument, .*/\1/p' \
+    "$source/milter/command.c" >>"$work/options"
+long_options nixie.1 >"$work/documented"
+same 'nixie(1), options' "$work/options" "$work/documented"
+
+tr '\n' ' ' <"$table" | sed 's/{ */\n{/g' |
+    sed -n "s/^{\"[a-z-]*\", '\([a-zA-Z]\)',.*/\1/p" >"$work/letters"
+sed -n 's/.*getopt_long(argc, argv, "+*:*\([a-zA-Z:]*\)".*/\1/p' "$table" |
+    tr -d ':' | sed 's/./&\n/g' | grep . >>"$work/letters"
+grep -v '^\.B[ld] ' "$man/nixie.1" | tr ' ' '\n' | awk '
+    was_fl && /^[a-zA-Z]+$/ { print }
+    { was_fl = $0 == "Fl" || $0 ~ /\nFl$/ || $0 ~ /^\.?Fl$/ }' |
+    sed 's/./&\n/g' | grep . >"$work/documented"
+same 'nixie(1), letters' "$work/letters" "$work/documented"
+
+# --- nixied(8) --------------------------------------------------------------
+
+sed -n 's/^ *{"\([a-z-]*\)", \(no\|required\)_argument, .*/\1/p' \
+    "$source/milter/nixied.c" >"$work/options"
+long_options nixied.8 >"$work/documented"
+same 'nixied(8), options' "$work/options" "$work/documented"
+
+# --- the sample configuration loads -----------------------------------------
+
+# As shipped, and with every default in place of its comment.
+if [ -x "$build/nixied" ]; then
+    sed 's/^#\([a-z]\)/\1/' "$source/packaging/nixie.conf" >"$work/all.conf"
+    for file in "$source/packaging/nixie.conf" "$work/all.conf"; do
+        "$build/nixied" -n -c "$file" >"$work/output" 2>&1 ||
+            fail "$file does not load: $(cat "$work/output")"
+    done
+else
+    echo "SKIP: no nixied in $build: the sample configuration is not loaded"
+fi
+
+# --- help and page agree ----------------------------------------------------
+
+if [ -x "$build/nixie" ]; then
+    "$build/nixie" --help | sed -n 's/^  \([a-z][a-z ]*[a-z]\) .*/\1/p' |
+        sed 's/  .*//' >"$work/helped"
+    holds 'nixie --help' "$work/commands" "$work/helped"
+fi
+
+if [ "$failures" -gt 0 ]; then
+    printf '%s failures\n' "$failures"
+    exit 1
+fi
+echo 'documentation agrees with the code'
