@@ -67,7 +67,12 @@ struct daemon {
     pthread_mutex_t care_lock; /* guards the two below */
     pthread_cond_t care_ends;
     bool stopping;
-    atomic_bool failed;
+    pthread_t main_thread;
+    pthread_t milter_thread;
+    atomic_bool socket_gone;
+    atomic_bool milter_failed;
+    atomic_bool told_to_stop;
+    atomic_bool ended; /* smfi_main() has returned */
 };
 
 /* --- settings that can change ------------------------------------------ */
@@ -288,7 +293,7 @@ static void check_socket(struct daemon *daemon)
     log_error("the milter socket is gone: path=%s: stopping, to be started "
               "again",
               path);
-    atomic_store(&daemon->failed, true);
+    atomic_store(&daemon->socket_gone, true);
     (void)smfi_stop();
 }
 
@@ -337,25 +342,50 @@ static void *look_after(void *context)
     return NULL;
 }
 
-static void *take_signals(void *context)
+/*
+ * libmilter waits for the same signals in a thread of its own, but the kernel
+ * prefers the main thread. So it is known who stopped us: smfi_main() fails
+ * when it is told to stop at a bad moment, and that is no failure.
+ */
+static void take_signals(struct daemon *daemon)
 {
-    struct daemon *daemon = context;
     sigset_t signals;
     int number;
 
     (void)sigemptyset(&signals);
     (void)sigaddset(&signals, SIGUSR1);
     (void)sigaddset(&signals, SIGUSR2);
-    while (sigwait(&signals, &number) == 0 && !atomic_load(&daemon->stopping)) {
+    (void)sigaddset(&signals, SIGTERM);
+    (void)sigaddset(&signals, SIGHUP);
+    (void)sigaddset(&signals, SIGINT);
+    while (sigwait(&signals, &number) == 0) {
         struct error error = {""};
 
+        if (atomic_load(&daemon->ended)) {
+            return;
+        }
         if (number == SIGUSR2) {
             reload(daemon);
+        } else if (number != SIGUSR1) {
+            atomic_store(&daemon->told_to_stop, true);
+            (void)smfi_stop();
+            return;
         } else if (!event_log_rotate(daemon->log, &error)) {
             log_error("event log not rotated, the file stays in use: %s",
                       error.text);
         }
     }
+}
+
+static void *run_milter(void *context)
+{
+    struct daemon *daemon = context;
+
+    if (smfi_main() != MI_SUCCESS) {
+        atomic_store(&daemon->milter_failed, true);
+    }
+    atomic_store(&daemon->ended, true);
+    (void)pthread_kill(daemon->main_thread, SIGUSR1);
     return NULL;
 }
 
@@ -515,8 +545,6 @@ static void wait_for_callbacks(void)
 static bool start(struct daemon *daemon, struct session_services *services,
                   struct error *error)
 {
-    pthread_t signal_thread;
-
     if (!daemon_drop_privileges(daemon->fixed, error)) {
         return false;
     }
@@ -535,7 +563,6 @@ static bool start(struct daemon *daemon, struct session_services *services,
         .context = daemon,
     };
     return session_register(services, error) && open_socket(daemon, error) &&
-           start_thread(&signal_thread, take_signals, daemon, error) &&
            start_thread(&daemon->care_thread, look_after, daemon, error);
 }
 
@@ -572,6 +599,30 @@ static void stop(struct daemon *daemon, bool started)
     }
 }
 
+/* The exit status. */
+static int serve(struct daemon *daemon)
+{
+    struct error error = {""};
+    bool failed;
+
+    daemon->main_thread = pthread_self();
+    if (!start_thread(&daemon->milter_thread, run_milter, daemon, &error)) {
+        log_error("%s", error.text);
+        return EXIT_FAILURE;
+    }
+    tell_systemd("READY=1");
+    take_signals(daemon);
+    tell_systemd("STOPPING=1");
+    (void)pthread_join(daemon->milter_thread, NULL);
+    failed = atomic_load(&daemon->milter_failed) &&
+             !atomic_load(&daemon->told_to_stop);
+    if (failed) {
+        log_error("libmilter gave up; what it wrote to syslog tells why");
+    }
+    return failed || atomic_load(&daemon->socket_gone) ? EXIT_FAILURE
+                                                       : EXIT_SUCCESS;
+}
+
 int daemon_run(const char *settings_path, struct settings *settings)
 {
     /* for ever: libmilter may leave callbacks running behind smfi_main() */
@@ -596,11 +647,7 @@ int daemon_run(const char *settings_path, struct settings *settings)
                  PACKAGE_VERSION, settings->node, instance_id(daemon->instance),
                  settings->milter_socket,
                  settings->mode == MODE_OBSERVE ? "observe" : "enforce");
-        tell_systemd("READY=1");
-        if (smfi_main() == MI_SUCCESS && !atomic_load(&daemon->failed)) {
-            status = EXIT_SUCCESS;
-        }
-        tell_systemd("STOPPING=1");
+        status = serve(daemon);
     }
     stop(daemon, started);
     log_info("nixied stopped");
