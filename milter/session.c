@@ -276,36 +276,56 @@ static void confirm_emulated(struct transaction *transaction,
     }
 }
 
-/*
- * Of an accepted recipient the MTA's own reading, else ours of what the
- * client typed. "ann" alone is ann at the MTA's own name.
- */
-static enum mailbox_result read_mailbox(const struct session *session,
-                                        const char *path, bool refused,
-                                        const struct recipient_macros *macros,
-                                        struct mailbox *mailbox)
+/* The domains of the setting and the MTA's own name, into ours. */
+static void list_local_domains(const struct session *session,
+                               const char *ours[SESSION_LOCAL_DOMAINS + 2])
 {
-    const char *ours[SESSION_LOCAL_DOMAINS + 2];
-    struct mailbox_rules rules = session->settings->mailbox_rules;
-    struct text source = text_of(path);
-    enum mailbox_result result;
+    char *const *configured = session->settings->local_domains;
     size_t count = 0;
 
     if (session->mta_domain[0] != '\0') {
         ours[count++] = session->mta_domain;
     }
-    for (size_t i = 0;
-         rules.local_domains != NULL && rules.local_domains[i] != NULL &&
-         i < SESSION_LOCAL_DOMAINS;
+    for (size_t i = 0; i < SESSION_LOCAL_DOMAINS && configured[i] != NULL;
          i++) {
-        ours[count++] = rules.local_domains[i];
+        ours[count++] = configured[i];
     }
     ours[count] = NULL;
-    rules.local_domains = ours;
-    if (!refused && macros->address != NULL &&
-        strchr(macros->address, '@') != NULL) {
-        source = text_of(macros->address);
+}
+
+static bool is_ascii(const char *string)
+{
+    while (*string != '\0' && (unsigned char)*string < 0x80) {
+        string++;
     }
+    return *string == '\0';
+}
+
+/*
+ * Of an accepted recipient the MTA's own reading, else ours of what the
+ * client typed. Postfix folds the case of domains too, which makes another
+ * domain of one with a sharp s: of those we read what was typed.
+ */
+static struct text mailbox_source(const char *path, bool refused,
+                                  const struct recipient_macros *macros)
+{
+    return !refused && is_ascii(path) && macros->address != NULL &&
+                   strchr(macros->address, '@') != NULL
+               ? text_of(macros->address)
+               : text_of(path);
+}
+
+/* "ann" alone is ann at the MTA's own name. */
+static enum mailbox_result read_mailbox(const struct session *session,
+                                        struct text source,
+                                        struct mailbox *mailbox)
+{
+    const char *ours[SESSION_LOCAL_DOMAINS + 2];
+    struct mailbox_rules rules = session->settings->mailbox_rules;
+    enum mailbox_result result;
+
+    list_local_domains(session, ours);
+    rules.local_domains = ours;
     result = mailbox_parse(source, &rules, mailbox);
     if (result == MAILBOX_LOCAL && session->mta_domain[0] != '\0') {
         char full[MAILBOX_MAX + MAILBOX_DOMAIN_MAX + 2];
@@ -446,7 +466,8 @@ static sfsistat on_rcpt(SMFICTX *ctx, struct session *session, char **arguments)
     transaction_set_queue_id(&session->transaction, macro(ctx, "i"));
     confirm_emulated(&session->transaction, &macros);
     refused = is_refused_by_mta(&macros);
-    result = read_mailbox(session, arguments[0], refused, &macros, &mailbox);
+    result = read_mailbox(
+        session, mailbox_source(arguments[0], refused, &macros), &mailbox);
     recipient.mailbox = result == MAILBOX_INVALID ? NULL : &mailbox;
     if (refused) {
         struct smtp_reply reply;

@@ -15,6 +15,7 @@
 struct text transaction_bare_path(struct text path)
 {
     size_t start = 0;
+    size_t depth = 1; /* Postfix takes <Ann <ann@example.org>> */
     bool quoted = false;
 
     while (start < path.length &&
@@ -31,7 +32,9 @@ struct text transaction_bare_path(struct text path)
             i++;
         } else if (path.bytes[i] == '"') {
             quoted = !quoted;
-        } else if (!quoted && path.bytes[i] == '>') {
+        } else if (!quoted && path.bytes[i] == '<') {
+            depth++;
+        } else if (!quoted && path.bytes[i] == '>' && --depth == 0) {
             return (struct text){path.bytes + 1, i - 1};
         }
     }

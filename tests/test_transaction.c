@@ -25,6 +25,7 @@ static void transaction_bare_path_takes_the_brackets_off(void **state)
         {"<\"a>b\"@c> X", "\"a>b\"@c"},
         {"<\"a\\\">b\"@c>", "\"a\\\">b\"@c"},
         {"<a@b", "a@b"},
+        {"<Ann <a@b>> SIZE=7", "Ann <a@b>"},
     };
 
     (void)state;
