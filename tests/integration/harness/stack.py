@@ -1,0 +1,122 @@
+"""All servers together."""
+
+import os
+import pathlib
+import shutil
+import tempfile
+
+from . import oracle
+from .nixied import Nixied
+from .postfix import Postfix
+from .redis import Redis, RedisError
+from .remote import RemoteServer
+from .wait import wait_until
+
+
+class World:
+    """What lasts for the whole run: folder, remote server, Postfix.
+
+    nixied changes below it: each listens on the same milter socket.
+    """
+
+    def __init__(self, **postfix):
+        self.root = pathlib.Path(tempfile.mkdtemp(prefix="nixie-try."))
+        self.root.chmod(0o755)
+        self.run = self.root / "run"
+        self.run.mkdir()
+        self.run.chmod(0o777)
+        self.milter_socket = self.run / "milter.sock"
+        self.remote = RemoteServer().start()
+        self.postfix = Postfix(self.root / "postfix", self.remote.port,
+                               self.milter_socket, **postfix)
+        self.stacks = 0
+        self.stack = None  # the one whose nixied runs
+
+    def start(self):
+        self.postfix.start()
+        return self
+
+    def stop(self):
+        self.postfix.stop()
+        self.remote.stop()
+        if not os.environ.get("NIXIE_KEEP"):
+            shutil.rmtree(self.root)
+
+
+class Stack:
+    """A Redis and a nixied of its own in a World."""
+
+    def __init__(self, world, redis_options=(), postfix=None, **settings):
+        self.world = world
+        self.postfix = postfix or world.postfix
+        self.remote = world.remote
+        assert world.stack is None, "one nixied at a time: one milter socket"
+        world.stack = self
+        world.stacks += 1
+        self.root = world.root / f"s{world.stacks}"
+        self.root.mkdir()
+        self.root.chmod(0o755)
+        self.redis = Redis(self.root / "redis", redis_options)
+        self.nixied = Nixied(self.root / "nixie", world.milter_socket,
+                             self.redis.endpoint, **settings)
+        self.log = self.nixied.log
+
+    def start(self):
+        self.remote.forget()
+        self.redis.start()
+        self.nixied.start()
+        return self
+
+    def suppress(self, pattern, note="asked by phone"):
+        self.redis.cli("SET", f"nixie:suppress:{pattern}", note)
+
+    def dialogue(self, **options):
+        return self.postfix.dialogue(**options)
+
+    def send(self, recipients, sender="sender@nixie.test", **options):
+        """One message in one connection: ({recipient: reply}, reply)."""
+        with self.dialogue() as smtp:
+            return smtp.message(sender, recipients, **options)
+
+    def history(self, address):
+        """The recipient's hash as text, {} when there is none."""
+        key = oracle.history_key(self.nixied.prefix, "recipient", address)
+        words = [word.decode() for word in self.redis.command("HGETALL", key)]
+        return dict(zip(words[::2], words[1::2]))
+
+    def behind(self):
+        """What the recorder has not done yet."""
+        try:
+            return oracle.behind(self.redis, self.nixied.prefix,
+                                 self.log.read())
+        except (RedisError, OSError) as error:
+            return str(error)
+
+    def settle(self, timeout=30):
+        """Waits until everything logged is in Redis, and compares."""
+        wait_until(
+            lambda: not self.behind(),
+            lambda: f"the recorder has caught up: {self.behind()}\n"
+            f"{self.nixied.error_text()[-2000:]}", timeout, pause=0.05)
+        found = oracle.differences(self.redis, self.nixied.prefix,
+                                   self.log.read())
+        assert not found, "\n".join(found[:20])
+
+    def stop(self):
+        """Ends both, without a look at the result."""
+        if self.world.stack is self:
+            self.world.stack = None
+        if self.nixied.process is not None:
+            self.nixied.kill()
+        self.redis.stop()
+
+    def finish(self):
+        """What must hold at the end of every run, then the end."""
+        try:
+            self.settle()
+            self.log.check()
+            assert self.nixied.end() == 0, self.nixied.error_text()
+            self.log.check()
+            self.nixied.check_sanitizers()
+        finally:
+            self.stop()

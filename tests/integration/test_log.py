@@ -1,0 +1,254 @@
+"""The event log: rotation, a full disk, a folder renamed away."""
+
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+
+import pytest
+
+from harness.load import Load
+from harness.wait import wait_until
+
+
+def test_a_hundred_rotations_under_load_lose_no_line(stack_maker):
+    stack = stack_maker()
+    stack.suppress("@shut.test")
+    with Load(stack) as load:
+        for _ in range(100):
+            seen = stack.log.mark()
+            wait_until(lambda: stack.log.since(seen, origin="session"),
+                       "an event in the new file")
+            stack.nixied.rotate()
+    load.check_all()
+    names = sorted(os.listdir(stack.nixied.log_folder))
+    assert len(names) == 101
+    shape = re.compile(r"events\.jsonl(\.[0-9]{8}T[0-9]{6}Z\.[0-9]+)?$")
+    assert all(shape.fullmatch(name) for name in names), names
+    numbers = [event["file_number"]
+               for event in stack.log.since(type="log_open")]
+    assert sorted(numbers) == list(range(min(numbers), min(numbers) + 101))
+
+
+def test_file_renamed_by_another_is_noticed(stack_maker):
+    stack = stack_maker()
+    stack.send(["one@example.com"])
+    stack.log.wait(recipient="one@example.com")
+    path = pathlib.Path(stack.nixied.settings["event_log"])
+    path.rename(f"{path}.1")
+    stack.send(["two@example.com"])
+    stack.log.wait(recipient="two@example.com")
+    wait_until(path.exists, "a new file, without being told", 5)
+    stack.send(["three@example.com"])
+    stack.log.wait(recipient="three@example.com")
+    assert b"three@example.com" in path.read_bytes()
+
+
+def test_rotation_after_a_rename_by_logrotate(stack_maker):
+    """rename, then SIGUSR1: one new file, and nothing renamed twice."""
+    stack = stack_maker()
+    path = pathlib.Path(stack.nixied.settings["event_log"])
+    for i in range(5):
+        stack.send([f"n{i}@example.com"])
+        stack.log.wait(recipient=f"n{i}@example.com")
+        path.rename(f"{path}.{i}")
+        stack.nixied.send(signal.SIGUSR1)
+        wait_until(path.exists, "a new file", 5)
+    stack.send(["last@example.com"])
+    stack.log.wait(recipient="last@example.com")
+    assert len(os.listdir(stack.nixied.log_folder)) == 6
+
+
+def test_file_without_an_event_is_not_rotated(stack_maker):
+    stack = stack_maker()
+    stack.send(["one@example.com"])
+    stack.log.wait(recipient="one@example.com")
+    stack.nixied.rotate()
+    size = stack.nixied.errors.stat().st_size
+    stack.nixied.send(signal.SIGUSR1)
+    stack.nixied.send(signal.SIGUSR2)  # of two pending ones taken after it
+    wait_until(lambda: stack.nixied.errors.stat().st_size > size,
+               "the configuration is read again")
+    stack.send(["two@example.com"])
+    stack.log.wait(recipient="two@example.com")
+    assert len(os.listdir(stack.nixied.log_folder)) == 2
+
+
+def test_log_folder_renamed_away_loses_nothing(stack_maker):
+    stack = stack_maker()
+    folder = stack.nixied.log_folder
+    away = folder.with_name("log.away")
+    stack.log.folders.append(str(away))
+    stack.send(["before@example.com"])
+    stack.log.wait(recipient="before@example.com")
+    folder.rename(away)
+    for i in range(5):
+        replies, taken = stack.send([f"during{i}@example.com"])
+        assert taken.code == 250
+    folder.mkdir()
+    shutil.copystat(away, folder)
+    shutil.chown(folder, stack.nixied.settings["user"])
+    wait_until((folder / "events.jsonl").exists, "a file in the new folder",
+               10)
+    stack.send(["after@example.com"])
+    stack.log.wait(recipient="after@example.com")
+    for i in range(5):
+        stack.log.wait(recipient=f"during{i}@example.com")
+
+
+def test_torn_last_line_is_ended_and_passed_over(stack_maker):
+    stack = stack_maker()
+    stack.send(["one@example.com"])
+    stack.log.wait(recipient="one@example.com")
+    stack.settle()
+    stack.nixied.kill()
+    path = pathlib.Path(stack.nixied.settings["event_log"])
+    with path.open("ab") as file:
+        file.write(b'{"schema":"nixie/1","seq":12,"timest')
+    stack.nixied.start()
+    stack.send(["two@example.com"])
+    stack.log.wait(recipient="two@example.com")
+    stack.settle()
+    assert len(stack.log.torn) == 1
+
+
+def test_garbage_in_the_folder_harms_nobody(stack_maker):
+    stack = stack_maker()
+    stack.send(["one@example.com"])
+    stack.settle()
+    assert stack.nixied.end() == 0
+    folder = stack.nixied.log_folder
+    (folder / "events.jsonl.empty").touch()
+    (folder / "events.jsonl.binary").write_bytes(bytes(range(256)) * 100)
+    (folder / "events.jsonl.nul").write_bytes(b"\0" * 5000)
+    (folder / "events.jsonl.text").write_text("hello\nworld\n")
+    (folder / "events.jsonl.gz").write_bytes(b"\x1f\x8b\x08\0hello")
+    stack.nixied.start()
+    stack.send(["two@example.com"])
+    stack.log.wait(recipient="two@example.com")
+    stack.settle()
+    for path in folder.glob("events.jsonl.[begnt]*"):
+        path.unlink()
+    stack.log.torn.clear()
+
+
+@pytest.fixture
+def small_disk(stack_maker):
+    """A stack whose log lies on a file system of 2 MiB."""
+    stack = stack_maker(start=False)
+    folder = stack.nixied.log_folder
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=2m", "nixie-test", str(folder)],
+        capture_output=True, check=False)
+    if done.returncode != 0:
+        pytest.skip(f"may not mount a tmpfs: {done.stderr.decode().strip()}")
+    shutil.chown(folder, stack.nixied.settings["user"])
+    folder.chmod(0o750)
+    try:
+        yield stack.start()
+        stack.finish()
+    finally:
+        stack.stop()
+        subprocess.run(["umount", "-l", str(folder)], check=False)
+
+
+def resize(folder, size):
+    subprocess.run(["mount", "-o", f"remount,size={size}", str(folder)],
+                   check=True)
+
+
+def send_batch(smtp, addresses):
+    """One message for all, its RCPTs pipelined."""
+    smtp.pipeline(["MAIL FROM:<p@nixie.test>"] + [
+        f"RCPT TO:<{address}>" for address in addresses])
+    assert smtp.data().code == 250
+
+
+def fill(folder):
+    """Takes all the space there is."""
+    with open(folder / "filler", "ab", buffering=0) as file:
+        size = 65536
+        while size > 0:
+            try:
+                if file.write(b"x" * size) < size:
+                    size //= 2
+            except OSError:
+                size //= 2
+
+
+def test_full_disk_stops_no_mail_and_loses_no_event_it_can_hold(small_disk):
+    stack = small_disk
+    stack.suppress("@shut.test")
+    stack.send(["before@example.com"])
+    stack.log.wait(recipient="before@example.com")
+    fill(stack.nixied.log_folder)
+    sent = []
+    for i in range(20):
+        replies, taken = stack.send([f"n{i}@shut.test", f"n{i}@example.com"])
+        assert replies[f"n{i}@shut.test"].code == 550
+        assert taken.code == 250
+        sent += [f"n{i}@shut.test", f"n{i}@example.com"]
+    (stack.nixied.log_folder / "filler").unlink()
+    for address in sent:
+        stack.log.wait(recipient=address)
+    assert stack.log.torn == []
+    stack.settle()
+
+
+def test_full_disk_beyond_memory_leaves_a_gap_record(small_disk):
+    stack = small_disk
+    folder = stack.nixied.log_folder
+    fill(folder)
+    total, batch = 10500, 750
+    with stack.dialogue() as smtp:
+        for start in range(0, total, batch):
+            send_batch(smtp, [f"n{i}@example.com"
+                              for i in range(start, start + batch)])
+    resize(folder, "32m")
+    gap = stack.log.wait(type="gap", timeout=20)
+    stack.send(["after@example.com"])
+    stack.log.wait(recipient="after@example.com")
+    received = len(stack.log.since(type="reception"))
+    assert gap["gap_count"] > 0
+    assert received - 1 + gap["gap_count"] == total
+    seqs = {event["seq"] for event in stack.log.since(type="reception")}
+    missing = set(range(gap["gap_first_seq"], gap["gap_last_seq"] + 1))
+    assert not seqs & missing
+    assert len(missing) == gap["gap_count"]
+
+
+def test_log_on_a_disk_that_fills_by_itself_goes_on_after_it_is_freed(
+        small_disk):
+    """2 MiB of events, then old files are taken away, as an operator does."""
+    stack = small_disk
+    accepted = []
+    folder = stack.nixied.log_folder
+    with stack.dialogue() as smtp:
+        while os.statvfs(folder).f_bavail > 0 or len(accepted) < 3000:
+            addresses = [f"n{len(accepted) + i}@example.com"
+                         for i in range(500)]
+            send_batch(smtp, addresses)
+            accepted += addresses
+            assert len(accepted) < 9000, "the disk does not fill"
+    assert len(stack.log.since(type="reception")) < len(accepted)
+    resize(folder, "8m")
+    wait_until(lambda: len(stack.log.since(type="reception")) ==
+               len(accepted), lambda: f"{len(accepted)} receptions, there "
+               f"are {len(stack.log.since(type='reception'))}", 15)
+    stack.settle()
+    assert stack.log.torn == []
+    assert stack.log.since(type="gap") == []
+
+
+def test_tempfail_setting_refuses_for_a_while_on_a_full_disk(small_disk):
+    stack = small_disk
+    stack.nixied.restart(on_log_failure="tempfail")
+    folder = stack.nixied.log_folder
+    fill(folder)
+    wait_until(lambda: stack.send(["ann@example.com"])[1].code == 451,
+               "the last page is full, too", 10, pause=0)
+    (folder / "filler").unlink()
+    wait_until(lambda: stack.send(["bob@example.com"])[1].code == 250,
+               "mail is taken again", 10, pause=0.2)
