@@ -17,7 +17,7 @@
 
 #include "error.h"
 #include "event_log.h"
-#include "settings.h"
+#include "settings_share.h"
 #include "suppression.h"
 #include "transaction.h"
 
@@ -36,24 +36,18 @@ struct session {
     const struct settings *settings; /* borrowed while a transaction is open */
 };
 
-/*
- * What callbacks use. Settings may be exchanged while sessions run: each
- * transaction borrows the current ones and returns them.
- */
+/* What callbacks use; each transaction borrows the settings in force. */
 struct session_services {
     struct event_log *log;
     struct suppression *list;
-    const struct settings *(*settings_borrow)(void *context);
-    void (*settings_return)(void *context, const struct settings *settings);
-    void *context;
+    struct settings_share *settings;
 };
 
 /* Tells libmilter of our callbacks; services is borrowed for ever. */
 bool session_register(const struct session_services *services,
                       struct error *error);
 
-/* Callbacks that run at this moment, and sessions that are open. */
+/* Callbacks that run at this moment. */
 int session_callbacks_running(void);
-int session_count(void);
 
 #endif

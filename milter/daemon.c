@@ -11,6 +11,7 @@
 #include "recorder.h"
 #include "redis_endpoint.h"
 #include "session.h"
+#include "settings_share.h"
 #include "suppression.h"
 
 #include <errno.h>
@@ -37,19 +38,10 @@
 #define APPLY_WAIT_MS      2000 /* the tool's change to reach Redis */
 #define DRAIN_MS           3000 /* callbacks, then the recorder, at the end */
 
-/* Settings that sessions borrow; the newest is first and stays. */
-struct lent_settings {
-    struct settings *settings;
-    unsigned users;
-    struct lent_settings *next;
-};
-
 struct daemon {
     const char *settings_path;
-    struct settings *fixed; /* what it started with: folders, Redis, socket */
-
-    pthread_mutex_t lent_lock; /* guards lent */
-    struct lent_settings *lent;
+    const struct settings *fixed; /* borrowed for ever: folders, Redis, … */
+    struct settings_share *share; /* what sessions borrow */
 
     struct instance *instance;
     struct redis_endpoint *endpoint;
@@ -77,70 +69,6 @@ struct daemon {
 
 /* --- settings that can change ------------------------------------------ */
 
-static const struct settings *borrow(void *context)
-{
-    struct daemon *daemon = context;
-    const struct settings *settings;
-
-    (void)pthread_mutex_lock(&daemon->lent_lock);
-    daemon->lent->users++;
-    settings = daemon->lent->settings;
-    (void)pthread_mutex_unlock(&daemon->lent_lock);
-    return settings;
-}
-
-/* With the lock held: frees what is neither the newest nor used. */
-static void free_unused(struct daemon *daemon)
-{
-    struct lent_settings **link = &daemon->lent->next;
-
-    while (*link != NULL) {
-        struct lent_settings *old = *link;
-
-        if (old->users > 0) {
-            link = &old->next;
-            continue;
-        }
-        *link = old->next;
-        if (old->settings != daemon->fixed) {
-            settings_free(old->settings);
-        }
-        free(old);
-    }
-}
-
-static void give_back(void *context, const struct settings *settings)
-{
-    struct daemon *daemon = context;
-
-    (void)pthread_mutex_lock(&daemon->lent_lock);
-    for (struct lent_settings *lent = daemon->lent; lent != NULL;
-         lent = lent->next) {
-        if (lent->settings == settings) {
-            lent->users--;
-            break;
-        }
-    }
-    free_unused(daemon);
-    (void)pthread_mutex_unlock(&daemon->lent_lock);
-}
-
-static bool lend(struct daemon *daemon, struct settings *settings)
-{
-    struct lent_settings *lent = calloc(1, sizeof *lent);
-
-    if (lent == NULL) {
-        return false;
-    }
-    lent->settings = settings;
-    (void)pthread_mutex_lock(&daemon->lent_lock);
-    lent->next = daemon->lent;
-    daemon->lent = lent;
-    free_unused(daemon);
-    (void)pthread_mutex_unlock(&daemon->lent_lock);
-    return true;
-}
-
 static void reload(struct daemon *daemon)
 {
     struct error error = {""};
@@ -157,7 +85,7 @@ static void reload(struct daemon *daemon)
         log_warning("%s has changed: it needs a restart, the rest is in force",
                     key);
     }
-    if (!lend(daemon, settings)) {
+    if (!settings_share_replace(daemon->share, settings)) {
         settings_free(settings);
         log_error("configuration not reloaded, the old one stays: out of "
                   "memory");
@@ -558,9 +486,7 @@ static bool start(struct daemon *daemon, struct session_services *services,
     *services = (struct session_services){
         .log = daemon->log,
         .list = daemon->list,
-        .settings_borrow = borrow,
-        .settings_return = give_back,
-        .context = daemon,
+        .settings = daemon->share,
     };
     return session_register(services, error) && open_socket(daemon, error) &&
            start_thread(&daemon->care_thread, look_after, daemon, error);
@@ -574,7 +500,6 @@ static bool init_locks(struct daemon *daemon)
            pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC) == 0 &&
            pthread_cond_init(&daemon->care_ends, &monotonic) == 0 &&
            pthread_mutex_init(&daemon->care_lock, NULL) == 0 &&
-           pthread_mutex_init(&daemon->lent_lock, NULL) == 0 &&
            pthread_mutex_init(&daemon->store_lock, NULL) == 0;
 }
 
@@ -637,8 +562,11 @@ int daemon_run(const char *settings_path, struct settings *settings)
         return EXIT_FAILURE;
     }
     daemon->settings_path = settings_path;
-    daemon->fixed = settings;
-    started = init_locks(daemon) && lend(daemon, settings) &&
+    daemon->share = settings_share_new(settings);
+    if (daemon->share != NULL) {
+        daemon->fixed = settings_share_borrow(daemon->share);
+    }
+    started = daemon->fixed != NULL && init_locks(daemon) &&
               start(daemon, services, &error);
     if (!started) {
         log_error("%s", error.text[0] != '\0' ? error.text : "out of memory");

@@ -23,18 +23,12 @@
 static const struct session_services *services;
 
 static atomic_int callbacks_running;
-static atomic_int sessions_open;
 static atomic_uint sessions_made;
 static atomic_bool disagreement_told;
 
 int session_callbacks_running(void)
 {
     return atomic_load(&callbacks_running);
-}
-
-int session_count(void)
-{
-    return atomic_load(&sessions_open);
 }
 
 /* What an MTA may be told not to wait for; the callback then says so. */
@@ -71,7 +65,6 @@ static struct session *session_of(SMFICTX *ctx)
             return NULL;
         }
         make_id(session->id);
-        atomic_fetch_add(&sessions_open, 1);
     }
     return session;
 }
@@ -101,7 +94,7 @@ static void end_transaction(struct session *session)
 {
     transaction_end(&session->transaction);
     if (session->settings != NULL) {
-        services->settings_return(services->context, session->settings);
+        settings_share_return(services->settings, session->settings);
         session->settings = NULL;
     }
 }
@@ -212,7 +205,7 @@ static sfsistat on_mail(SMFICTX *ctx, struct session *session, char **arguments)
     }
     transaction = &session->transaction;
     end_transaction(session);
-    session->settings = services->settings_borrow(services->context);
+    session->settings = settings_share_borrow(services->settings);
     if (!transaction_begin(transaction, session->id, text_of(arguments[0]))) {
         return go_on(session, SMFIP_NR_MAIL);
     }
@@ -617,7 +610,6 @@ static sfsistat on_close(SMFICTX *ctx, struct session *session)
     free(session->auth_user);
     free(session->tls_version);
     free(session);
-    atomic_fetch_sub(&sessions_open, 1);
     return SMFIS_CONTINUE;
 }
 
