@@ -38,6 +38,13 @@
 #define APPLY_WAIT_MS      2000 /* the tool's change to reach Redis */
 #define DRAIN_MS           3000 /* callbacks, then the recorder, at the end */
 
+/* Why it is to end, if not for a signal that we took. */
+enum daemon_end {
+    END_NOT_YET,
+    END_MILTER, /* smfi_main() has returned: libmilter took the signal */
+    END_FAULT,  /* it failed, or our socket is gone */
+};
+
 struct daemon {
     const char *settings_path;
     const struct settings *fixed; /* borrowed for ever: folders, Redis, … */
@@ -60,11 +67,7 @@ struct daemon {
     pthread_cond_t care_ends;
     bool stopping;
     pthread_t main_thread;
-    pthread_t milter_thread;
-    atomic_bool socket_gone;
-    atomic_bool milter_failed;
-    atomic_bool told_to_stop;
-    atomic_bool ended; /* smfi_main() has returned */
+    atomic_int end; /* enum daemon_end */
 };
 
 /* --- settings that can change ------------------------------------------ */
@@ -207,6 +210,15 @@ static void beat(struct daemon *daemon)
     append(daemon, &event);
 }
 
+/* Wakes the main thread; the first reason counts. */
+static void end(struct daemon *daemon, enum daemon_end why)
+{
+    int not_yet = END_NOT_YET;
+
+    (void)atomic_compare_exchange_strong(&daemon->end, &not_yet, (int)why);
+    (void)pthread_kill(daemon->main_thread, SIGUSR1);
+}
+
 /* Somebody removed our socket: the MTA cannot reach us, a new start can. */
 static void check_socket(struct daemon *daemon)
 {
@@ -221,8 +233,7 @@ static void check_socket(struct daemon *daemon)
     log_error("the milter socket is gone: path=%s: stopping, to be started "
               "again",
               path);
-    atomic_store(&daemon->socket_gone, true);
-    (void)smfi_stop();
+    end(daemon, END_FAULT);
 }
 
 static void tell_systemd(const char *state)
@@ -272,8 +283,7 @@ static void *look_after(void *context)
 
 /*
  * libmilter waits for the same signals in a thread of its own, but the kernel
- * prefers the main thread. So it is known who stopped us: smfi_main() fails
- * when it is told to stop at a bad moment, and that is no failure.
+ * prefers the main thread. Returns when it is time to stop.
  */
 static void take_signals(struct daemon *daemon)
 {
@@ -289,14 +299,12 @@ static void take_signals(struct daemon *daemon)
     while (sigwait(&signals, &number) == 0) {
         struct error error = {""};
 
-        if (atomic_load(&daemon->ended)) {
+        if (atomic_load(&daemon->end) != END_NOT_YET) {
             return;
         }
         if (number == SIGUSR2) {
             reload(daemon);
         } else if (number != SIGUSR1) {
-            atomic_store(&daemon->told_to_stop, true);
-            (void)smfi_stop();
             return;
         } else if (!event_log_rotate(daemon->log, &error)) {
             log_error("event log not rotated, the file stays in use: %s",
@@ -307,13 +315,7 @@ static void take_signals(struct daemon *daemon)
 
 static void *run_milter(void *context)
 {
-    struct daemon *daemon = context;
-
-    if (smfi_main() != MI_SUCCESS) {
-        atomic_store(&daemon->milter_failed, true);
-    }
-    atomic_store(&daemon->ended, true);
-    (void)pthread_kill(daemon->main_thread, SIGUSR1);
+    end(context, smfi_main() == MI_SUCCESS ? END_MILTER : END_FAULT);
     return NULL;
 }
 
@@ -524,28 +526,38 @@ static void stop(struct daemon *daemon, bool started)
     }
 }
 
+/*
+ * Nobody connects any more. libmilter is not told: it would take seconds, and
+ * a connection that it accepts meanwhile can lock it up for ever. What its
+ * threads still do is cut off by the end of the process, and the log has
+ * every event before the MTA has its answer.
+ */
+static void close_socket(const struct daemon *daemon)
+{
+    const char *path = daemon_socket_path(daemon->fixed);
+    struct stat status;
+
+    if (path != NULL && stat(path, &status) == 0 &&
+        status.st_ino == daemon->socket_inode) {
+        (void)unlink(path);
+    }
+}
+
 /* The exit status. */
 static int serve(struct daemon *daemon)
 {
     struct error error = {""};
-    bool failed;
+    pthread_t milter_thread;
 
-    daemon->main_thread = pthread_self();
-    if (!start_thread(&daemon->milter_thread, run_milter, daemon, &error)) {
+    if (!start_thread(&milter_thread, run_milter, daemon, &error)) {
         log_error("%s", error.text);
         return EXIT_FAILURE;
     }
     tell_systemd("READY=1");
     take_signals(daemon);
     tell_systemd("STOPPING=1");
-    (void)pthread_join(daemon->milter_thread, NULL);
-    failed = atomic_load(&daemon->milter_failed) &&
-             !atomic_load(&daemon->told_to_stop);
-    if (failed) {
-        log_error("libmilter gave up; what it wrote to syslog tells why");
-    }
-    return failed || atomic_load(&daemon->socket_gone) ? EXIT_FAILURE
-                                                       : EXIT_SUCCESS;
+    close_socket(daemon);
+    return atomic_load(&daemon->end) == END_FAULT ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
 int daemon_run(const char *settings_path, struct settings *settings)
@@ -561,6 +573,7 @@ int daemon_run(const char *settings_path, struct settings *settings)
         log_error("out of memory");
         return EXIT_FAILURE;
     }
+    daemon->main_thread = pthread_self();
     daemon->settings_path = settings_path;
     daemon->share = settings_share_new(settings);
     if (daemon->share != NULL) {

@@ -79,7 +79,7 @@ command -v mandoc >/dev/null || exit 77
 for page in nixied.8 nixie.1 nixie.conf.5 nixie-events.7 nixie-redis.7; do
     [ -f "$man/$page" ] || fail "$page is missing"
     mandoc -T lint "$man/$page" 2>/dev/null |
-        grep -v 'referenced manual not found: Xr nixie' >"$work/lint"
+        grep -v 'referenced manual not found: Xr ' >"$work/lint"
     while read -r line; do
         fail "$line"
     done <"$work/lint"

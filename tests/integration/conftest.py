@@ -6,8 +6,11 @@ import shutil
 
 import pytest
 
-from harness.nixied import build_folder
-from harness.stack import Stack, World
+pytest.register_assert_rewrite("harness.events", "harness.load",
+                               "harness.nixied", "harness.stack")
+
+from harness.nixied import build_folder  # noqa: E402
+from harness.stack import Stack, World  # noqa: E402
 
 NEEDED = ("postfix", "postqueue", "sendmail", "redis-server", "redis-cli")
 

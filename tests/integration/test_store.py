@@ -1,5 +1,6 @@
 """Redis down, hung, busy or empty: mail flows, and nothing is lost."""
 
+import functools
 import shutil
 import time
 
@@ -10,6 +11,12 @@ from harness.redis import RedisError
 from harness.wait import wait_until
 
 SLOWEST = 0.2  # seconds, of an answer to RCPT
+
+
+@pytest.fixture
+def stack_maker(stack_maker):
+    """With the default deadline of lookups."""
+    return functools.partial(stack_maker, redis_timeout_ms=50)
 
 
 def codes_and_slowest(stack, addresses):

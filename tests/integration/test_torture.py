@@ -26,7 +26,7 @@ def test_a_thousand_rotations_under_load_lose_no_line(stack_maker):
 
 
 def test_a_thousand_rcpts_with_redis_hung_are_answered_at_once(stack_maker):
-    stack = stack_maker()
+    stack = stack_maker(redis_timeout_ms=50)
     stack.send(["before@example.com"])
     stack.redis.hang()
     slowest = 0

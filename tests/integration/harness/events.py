@@ -40,7 +40,7 @@ class EventLog:
         self.checked = 0
 
     def paths(self):
-        found = {}
+        """(device, inode), size and path of each file."""
         for folder in self.folders:
             try:
                 names = sorted(os.listdir(folder))
@@ -53,13 +53,14 @@ class EventLog:
                         status = os.stat(path)
                     except FileNotFoundError:
                         continue  # renamed meanwhile: the next time
-                    found[(status.st_dev, status.st_ino)] = path
-        return found
+                    yield (status.st_dev, status.st_ino), status.st_size, path
 
     def read(self):
         """Takes what is new; returns all events."""
-        for identity, path in self.paths().items():
+        for identity, size, path in list(self.paths()):
             offset = self.offsets.get(identity, 0)
+            if size <= offset:
+                continue
             try:
                 with open(path, "rb") as file:
                     status = os.fstat(file.fileno())

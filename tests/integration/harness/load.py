@@ -59,8 +59,15 @@ class Load:
     def check_all(self):
         """Nothing failed; each answer is in the log exactly once."""
         assert self.failures == []
-        assert sorted(self.logged("suppressed")) == sorted(self.refused)
-        assert sorted(self.logged("reception")) == sorted(self.accepted)
+        self.compare("suppressed", self.refused)
+        self.compare("reception", self.accepted)
+
+    def compare(self, kind, told):
+        logged = self.logged(kind)
+        assert len(logged) == len(set(logged)), f"{kind} twice"
+        assert set(logged) == set(told), (
+            f"{kind}: only in the log {sorted(set(logged) - set(told))}, "
+            f"only told {sorted(set(told) - set(logged))}")
 
     def check_refusals(self):
         """After kills: each refusal is in the log, none twice.

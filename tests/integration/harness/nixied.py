@@ -92,6 +92,7 @@ class Nixied:
             "state_dir": self.state,
             "event_log": self.log_folder / "events.jsonl",
             "redis": redis_endpoint,
+            "redis_timeout_ms": 500,  # the machine may be busy with others
             **settings,
         }
         self.log = EventLog(str(self.settings["event_log"]))
