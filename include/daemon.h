@@ -14,6 +14,12 @@
 #include <stdbool.h>
 
 /*
+ * First of all: signals wait until somebody takes them, and SIGUSR1 in the
+ * middle of the start is a rotation later, not the end.
+ */
+void daemon_block_signals(void);
+
+/*
  * Runs until told to stop, then ends the process; takes settings.
  * settings_path NULL: it runs on the defaults.
  */

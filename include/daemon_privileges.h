@@ -23,6 +23,9 @@ void daemon_raise_limits(void);
 /* The path of a unix: milter_socket, or NULL for an inet one. */
 const char *daemon_socket_path(const struct settings *settings);
 
+/* Whether a program listens there: a socket that a kill left does not. */
+bool daemon_socket_is_in_use(const char *path);
+
 /* Group and mode of the open socket, as configured. */
 bool daemon_open_socket_to_mta(const struct settings *settings,
                                struct error *error);

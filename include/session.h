@@ -13,16 +13,16 @@
 #ifndef NIXIE_SESSION_H
 #define NIXIE_SESSION_H
 
-#include <stdbool.h>
-
 #include "error.h"
 #include "event_log.h"
 #include "settings_share.h"
 #include "suppression.h"
 #include "transaction.h"
 
+#include <stdbool.h>
+
 #define SESSION_ID_SIZE       17  /* 16 hex digits and NUL */
-#define SESSION_TEXT_MAX      255 /* bytes kept of HELO, names, users */
+#define SESSION_TEXT_MAX      256 /* one more than an event takes: it says cut */
 #define SESSION_LOCAL_DOMAINS 256 /* of the setting, looked at per RCPT */
 
 struct session {

@@ -7,18 +7,13 @@
 #ifndef NIXIE_SESSION_EVENT_H
 #define NIXIE_SESSION_EVENT_H
 
-#include <stdbool.h>
-#include <stdint.h>
-
 #include "envelope_check.h"
 #include "event_log.h"
-#include "session.h"
+#include "session_recipient.h"
 #include "smtp_reply.h"
 
-struct session_recipient {
-    const struct mailbox *mailbox; /* NULL: no mailbox in it */
-    struct text path;              /* the argument of RCPT */
-};
+#include <stdbool.h>
+#include <stdint.h>
 
 /* Our refusal at RCPT: action reject, or tempfail with a 4xx reply. */
 enum event_log_result
@@ -48,9 +43,5 @@ enum event_log_result session_event_settled(struct event_log *log,
 /* The accepted recipients at the end of the message. */
 enum event_log_result session_event_received(struct event_log *log,
                                              const struct session *session);
-
-/* Whether a domain is the MTA's own name or in local_domains. */
-bool session_is_local_domain(const struct session *session,
-                             const char *domain);
 
 #endif

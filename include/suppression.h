@@ -38,6 +38,7 @@ struct suppression_entry {
     struct mailbox_pattern pattern;
     char scope[STORE_SCOPE_MAX + 1];
     char kind[16]; /* Redis type: hash, string, … */
+    bool unread;   /* it is there, but what it says came too late */
     /* "" when the entry does not say */
     char reason[SUPPRESSION_FIELD_MAX + 1];
     char type[SUPPRESSION_FIELD_MAX + 1];

@@ -5,7 +5,8 @@
  *          or of the connection end it. Postfix tells the queue id only after
  *          it accepted a recipient.
  * Owner    all texts are copied.
- * Bounds   TRANSACTION_RECIPIENTS are kept, the rest only counted.
+ * Bounds   TRANSACTION_RECIPIENTS accepted ones are kept and as many that are
+ *          suppressed; the rest is only counted.
  * Threads  one at a time.
  */
 #ifndef NIXIE_TRANSACTION_H
@@ -21,10 +22,10 @@
 #include <stdint.h>
 
 #define TRANSACTION_RECIPIENTS     10000 /* Postfix: 1000 by SMTP */
-#define TRANSACTION_ADDRESS_MAX    1024  /* bytes kept of an address as typed */
+#define TRANSACTION_ADDRESS_MAX    1025  /* bytes kept of an address as typed */
 #define TRANSACTION_ID_SIZE        32
 #define TRANSACTION_QUEUE_ID_MAX   64
-#define TRANSACTION_MESSAGE_ID_MAX 512
+#define TRANSACTION_MESSAGE_ID_MAX 513
 
 /*
  * To be refused, or dropped at the end of the message: kept apart as few
@@ -56,7 +57,7 @@ struct transaction {
     char queue_id[TRANSACTION_QUEUE_ID_MAX + 1];
     char message_id[TRANSACTION_MESSAGE_ID_MAX + 1];
     size_t message_id_length;
-    char envelope_id[101]; /* RFC 3461 4.4: at most 100 */
+    char envelope_id[102]; /* RFC 3461 4.4: at most 100, and one to tell */
     size_t envelope_id_length;
     int64_t declared_size; /* SIZE= of MAIL; EVENT_UNKNOWN */
     int64_t seen_size;
@@ -65,8 +66,9 @@ struct transaction {
     struct transaction_recipient *recipients;
     size_t recipient_count;
     size_t recipient_room;
-    size_t recipients_uncounted; /* accepted, but beyond the bound */
     size_t suppressed_count;
+    size_t accepted_unkept; /* beyond the bound, or without memory */
+    size_t suppressed_unkept;
 };
 
 /* Begins one; path is the argument of MAIL, with or without brackets. */

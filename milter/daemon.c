@@ -106,50 +106,66 @@ static void append(struct daemon *daemon, struct event *event)
     (void)event_log_append(daemon->log, event);
 }
 
-static void store_changed(struct daemon *daemon, bool *down, bool available,
-                          const char *cause)
+/*
+ * Each part that loses the store is an event of its own, that all is well
+ * again is one event.
+ */
+static void tell_store(struct daemon *daemon, const char *part,
+                       const char *cause)
 {
-    bool was_down;
-    bool is_down;
     struct event event;
+    char text[300];
 
-    (void)pthread_mutex_lock(&daemon->store_lock);
-    was_down = daemon->lookups_down || daemon->recorder_down;
-    *down = !available;
-    is_down = daemon->lookups_down || daemon->recorder_down;
-    (void)pthread_mutex_unlock(&daemon->store_lock);
-    if (was_down == is_down) {
-        return;
-    }
-    event_init(&event, is_down ? EVENT_STORE_DEGRADED : EVENT_STORE_RECOVERED,
+    event_init(&event,
+               part != NULL ? EVENT_STORE_DEGRADED : EVENT_STORE_RECOVERED,
                clock_now_us());
     event.store_endpoint = text_of(redis_endpoint_name(daemon->endpoint));
-    if (is_down) {
-        char text[256];
-
-        event.store_error = text_of(cause);
-        log_warning("redis unreachable: endpoint=%s error=\"%s\"",
-                    redis_endpoint_name(daemon->endpoint),
-                    text_escape(text_of(cause), text, sizeof text));
-    } else {
-        log_info("redis reachable again: endpoint=%s",
-                 redis_endpoint_name(daemon->endpoint));
+    if (part != NULL) {
+        (void)snprintf(text, sizeof text, "%s: %.250s", part, cause);
+        event.store_error = text_of(text);
     }
     append(daemon, &event);
+}
+
+static void store_changed(struct daemon *daemon, bool *down, bool available,
+                          const char *part, const char *cause)
+{
+    bool all_well;
+
+    (void)pthread_mutex_lock(&daemon->store_lock);
+    *down = !available;
+    all_well = !daemon->lookups_down && !daemon->recorder_down;
+    (void)pthread_mutex_unlock(&daemon->store_lock);
+    if (!available) {
+        tell_store(daemon, part, cause);
+    } else if (all_well) {
+        tell_store(daemon, NULL, "");
+    }
 }
 
 static void lookups_changed(void *context, bool available, const char *cause)
 {
     struct daemon *daemon = context;
+    const char *endpoint = redis_endpoint_name(daemon->endpoint);
 
-    store_changed(daemon, &daemon->lookups_down, available, cause);
+    if (available) {
+        log_info("redis answers lookups again: endpoint=%s", endpoint);
+    } else {
+        char text[256];
+
+        log_warning("redis does not answer lookups, on_store_failure is in "
+                    "force: endpoint=%s error=\"%s\"",
+                    endpoint, text_escape(text_of(cause), text, sizeof text));
+    }
+    store_changed(daemon, &daemon->lookups_down, available, "lookups", cause);
 }
 
+/* The recorder writes its own log lines. */
 static void recorder_changed(void *context, bool available, const char *cause)
 {
     struct daemon *daemon = context;
 
-    store_changed(daemon, &daemon->recorder_down, available, cause);
+    store_changed(daemon, &daemon->recorder_down, available, "recorder", cause);
 }
 
 static void gap_found(void *context, int64_t first_seq, int64_t last_seq,
@@ -281,6 +297,27 @@ static void *look_after(void *context)
     return NULL;
 }
 
+static void rotate(struct daemon *daemon)
+{
+    struct event_log_state before;
+    struct event_log_state after;
+    struct error error = {""};
+
+    event_log_state(daemon->log, &before);
+    if (!event_log_rotate(daemon->log, &error)) {
+        log_error("event log not rotated, the file stays in use: %s",
+                  error.text);
+        return;
+    }
+    event_log_state(daemon->log, &after);
+    if (after.file_number == before.file_number) {
+        log_info("event log not rotated: it holds no event yet");
+    } else {
+        log_info("event log rotated: file_number=%lld",
+                 (long long)after.file_number);
+    }
+}
+
 /*
  * libmilter waits for the same signals in a thread of its own, but the kernel
  * prefers the main thread. Returns when it is time to stop.
@@ -297,8 +334,6 @@ static void take_signals(struct daemon *daemon)
     (void)sigaddset(&signals, SIGHUP);
     (void)sigaddset(&signals, SIGINT);
     while (sigwait(&signals, &number) == 0) {
-        struct error error = {""};
-
         if (atomic_load(&daemon->end) != END_NOT_YET) {
             return;
         }
@@ -306,9 +341,8 @@ static void take_signals(struct daemon *daemon)
             reload(daemon);
         } else if (number != SIGUSR1) {
             return;
-        } else if (!event_log_rotate(daemon->log, &error)) {
-            log_error("event log not rotated, the file stays in use: %s",
-                      error.text);
+        } else {
+            rotate(daemon);
         }
     }
 }
@@ -325,7 +359,7 @@ static void *run_milter(void *context)
  * All signals but those that tell of a fault of ours are for one thread each:
  * ours waits for two, libmilter's for the rest.
  */
-static void block_signals(void)
+void daemon_block_signals(void)
 {
     sigset_t signals;
 
@@ -443,14 +477,26 @@ static bool open_socket(struct daemon *daemon, struct error *error)
     struct stat status;
     bool opened;
 
+    if (path != NULL && daemon_socket_is_in_use(path)) {
+        error_set(error,
+                  "milter_socket = \"%s\": another program answers there; "
+                  "stop it, or give this nixied another socket",
+                  settings->milter_socket);
+        (void)umask(old_mask);
+        return false;
+    }
     errno = 0;
     opened = smfi_setconn(settings->milter_socket) == MI_SUCCESS &&
              smfi_settimeout(IDLE_MTA_SECONDS) == MI_SUCCESS &&
              smfi_opensocket(true) == MI_SUCCESS;
     (void)umask(old_mask);
     if (!opened) {
-        error_set_errno(error, "milter_socket = \"%s\": cannot be opened",
-                        settings->milter_socket);
+        error_set(error,
+                  "milter_socket = \"%s\": cannot be opened%s%s; the folder "
+                  "must be there and writable to nixied, and what libmilter "
+                  "wrote to syslog tells more",
+                  settings->milter_socket, errno != 0 ? ": " : "",
+                  errno != 0 ? strerror(errno) : "");
         return false;
     }
     if (!daemon_open_socket_to_mta(settings, error)) {
@@ -480,7 +526,6 @@ static bool start(struct daemon *daemon, struct session_services *services,
     }
     (void)umask(0027);
     daemon_raise_limits();
-    block_signals();
     if (!start_log(daemon, error) || !start_store(daemon, error) ||
         !start_recorder(daemon, error)) {
         return false;

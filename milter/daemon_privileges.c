@@ -3,6 +3,7 @@
 #include "daemon_privileges.h"
 
 #include "log.h"
+#include "text.h"
 
 #include <errno.h>
 #include <grp.h>
@@ -12,10 +13,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
-#define STACK_SIZE (1024 * 1024) /* libmilter may have a thread a session */
+#define DESCRIPTORS_LEAST 1024
+#define STACK_SIZE        (1024 * 1024) /* libmilter may have a thread a session */
 
 const char *daemon_socket_path(const struct settings *settings)
 {
@@ -165,6 +169,12 @@ void daemon_raise_limits(void)
         limit.rlim_cur = limit.rlim_max;
         (void)setrlimit(RLIMIT_NOFILE, &limit);
     }
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 &&
+        limit.rlim_cur < DESCRIPTORS_LEAST) {
+        log_warning("only %llu files may be open, each session of the MTA "
+                    "needs one: raise LimitNOFILE or ulimit -n",
+                    (unsigned long long)limit.rlim_cur);
+    }
 #if defined(HAVE_PTHREAD_SETATTR_DEFAULT_NP) &&                                \
     !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
     {
@@ -178,6 +188,28 @@ void daemon_raise_limits(void)
         }
     }
 #endif
+}
+
+bool daemon_socket_is_in_use(const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd;
+    bool in_use;
+
+    if (text_copy(text_of(path), address.sun_path, sizeof address.sun_path) <
+        strlen(path)) {
+        return false;
+    }
+    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0) {
+        return false;
+    }
+    /* a full backlog answers EAGAIN: somebody listens */
+    in_use =
+        connect(fd, (const struct sockaddr *)&address, sizeof address) == 0 ||
+        errno == EAGAIN;
+    (void)close(fd);
+    return in_use;
 }
 
 bool daemon_open_socket_to_mta(const struct settings *settings,

@@ -39,6 +39,12 @@ verdict_when_found(const struct envelope_question *question,
     return ENVELOPE_SUPPRESS;
 }
 
+/* A hash may say mode=observe; what is not known is not enforced. */
+static bool mode_is_unknown(const struct suppression_entry *entry)
+{
+    return entry->unread && strcmp(entry->kind, "hash") == 0;
+}
+
 static enum envelope_verdict
 verdict_when_unavailable(const struct envelope_question *question)
 {
@@ -65,15 +71,19 @@ void envelope_check(const struct envelope_question *question,
         answer->verdict = ENVELOPE_PASS;
         return;
     case SUPPRESSION_FOUND:
-        answer->verdict = verdict_when_found(question, &answer->entry);
-        return;
+        if (!mode_is_unknown(&answer->entry)) {
+            answer->verdict = verdict_when_found(question, &answer->entry);
+            return;
+        }
+        error_set(&error, "an entry could not be read in time");
+        break;
     case SUPPRESSION_UNAVAILABLE:
-        answer->store_down = true;
-        answer->verdict = verdict_when_unavailable(question);
-        (void)text_copy(text_of(error.text), answer->store_error,
-                        sizeof answer->store_error);
-        return;
+        break;
     }
+    answer->store_down = true;
+    answer->verdict = verdict_when_unavailable(question);
+    (void)text_copy(text_of(error.text), answer->store_error,
+                    sizeof answer->store_error);
 }
 
 /* Bytes that a reply may hold: printable ASCII but %, which MTAs expand. */

@@ -59,7 +59,7 @@ const struct event_member event_members[] = {
     TEXT(auth_user, 255),
     TEXT(sender, 320),
     TEXT(client_name, 255),
-    TEXT(suppression_note, 256),
+    TEXT(suppression_note, 255),
     TEXT(envelope_id, 100), /* RFC 3461 4.4 */
     TEXT(message_id, 512),
     TEXT(diagnostic, EVENT_DIAGNOSTIC_MAX),

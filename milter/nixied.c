@@ -91,6 +91,7 @@ int main(int argc, char **argv)
     if (status >= 0) {
         return status;
     }
+    daemon_block_signals();
     /* before anything writes to a socket */
     (void)signal(SIGPIPE, SIG_IGN);
     /* a file over RLIMIT_FSIZE is a full disk, not a reason to die */

@@ -9,6 +9,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -222,33 +223,6 @@ static sfsistat on_mail(SMFICTX *ctx, struct session *session, char **arguments)
 
 /* --- RCPT -------------------------------------------------------------- */
 
-/* The recipient's macros, as the MTA gave them; each may be NULL. */
-struct recipient_macros {
-    const char *mailer;
-    const char *host;
-    const char *address;
-};
-
-/*
- * A recipient that the MTA itself refused comes with the mailer "error", a
- * status for its host and the text for its address. A transport that is
- * really named "error" has no status there.
- */
-static bool is_refused_by_mta(const struct recipient_macros *macros)
-{
-    struct smtp_reply reply;
-
-    if (macros->mailer == NULL || strcmp(macros->mailer, "error") != 0) {
-        return false;
-    }
-    if (macros->host != NULL &&
-        enhanced_status_is_valid(text_of(macros->host))) {
-        return macros->host[0] != '2';
-    }
-    smtp_reply_parse(text_of(macros->address), &reply);
-    return reply.code >= 400;
-}
-
 static void confirm_emulated(struct transaction *transaction,
                              const struct recipient_macros *macros)
 {
@@ -267,67 +241,6 @@ static void confirm_emulated(struct transaction *transaction,
                     "are not refused at RCPT: the MTA does not send the "
                     "macros {mail_mailer} and {rcpt_mailer}");
     }
-}
-
-/* The domains of the setting and the MTA's own name, into ours. */
-static void list_local_domains(const struct session *session,
-                               const char *ours[SESSION_LOCAL_DOMAINS + 2])
-{
-    char *const *configured = session->settings->local_domains;
-    size_t count = 0;
-
-    if (session->mta_domain[0] != '\0') {
-        ours[count++] = session->mta_domain;
-    }
-    for (size_t i = 0; i < SESSION_LOCAL_DOMAINS && configured[i] != NULL;
-         i++) {
-        ours[count++] = configured[i];
-    }
-    ours[count] = NULL;
-}
-
-static bool is_ascii(const char *string)
-{
-    while (*string != '\0' && (unsigned char)*string < 0x80) {
-        string++;
-    }
-    return *string == '\0';
-}
-
-/*
- * Of an accepted recipient the MTA's own reading, else ours of what the
- * client typed. Postfix folds the case of domains too, which makes another
- * domain of one with a sharp s: of those we read what was typed.
- */
-static struct text mailbox_source(const char *path, bool refused,
-                                  const struct recipient_macros *macros)
-{
-    return !refused && is_ascii(path) && macros->address != NULL &&
-                   strchr(macros->address, '@') != NULL
-               ? text_of(macros->address)
-               : text_of(path);
-}
-
-/* "ann" alone is ann at the MTA's own name. */
-static enum mailbox_result read_mailbox(const struct session *session,
-                                        struct text source,
-                                        struct mailbox *mailbox)
-{
-    const char *ours[SESSION_LOCAL_DOMAINS + 2];
-    struct mailbox_rules rules = session->settings->mailbox_rules;
-    enum mailbox_result result;
-
-    list_local_domains(session, ours);
-    rules.local_domains = ours;
-    result = mailbox_parse(source, &rules, mailbox);
-    if (result == MAILBOX_LOCAL && session->mta_domain[0] != '\0') {
-        char full[MAILBOX_MAX + MAILBOX_DOMAIN_MAX + 2];
-
-        (void)snprintf(full, sizeof full, "%s@%s", mailbox->address,
-                       session->mta_domain);
-        result = mailbox_parse(text_of(full), &rules, mailbox);
-    }
-    return result;
 }
 
 /* Whether the answer may be given: the setting says what outweighs what. */
@@ -458,9 +371,8 @@ static sfsistat on_rcpt(SMFICTX *ctx, struct session *session, char **arguments)
     }
     transaction_set_queue_id(&session->transaction, macro(ctx, "i"));
     confirm_emulated(&session->transaction, &macros);
-    refused = is_refused_by_mta(&macros);
-    result = read_mailbox(
-        session, mailbox_source(arguments[0], refused, &macros), &mailbox);
+    refused = recipient_is_refused(&macros);
+    result = recipient_read(session, arguments[0], refused, &macros, &mailbox);
     recipient.mailbox = result == MAILBOX_INVALID ? NULL : &mailbox;
     if (refused) {
         struct smtp_reply reply;
@@ -510,23 +422,43 @@ static sfsistat on_body(struct session *session, size_t length)
     return SMFIS_CONTINUE;
 }
 
+__attribute__((format(printf, 2, 3))) static bool
+delete_form(SMFICTX *ctx, const char *format, ...)
+{
+    char form[2 * TRANSACTION_ADDRESS_MAX];
+    va_list arguments;
+    int length;
+
+    va_start(arguments, format);
+    length = vsnprintf(form, sizeof form, format, arguments);
+    va_end(arguments);
+    return length >= 0 && (size_t)length < sizeof form &&
+           smfi_delrcpt(ctx, form) == MI_SUCCESS;
+}
+
 /*
- * Postfix compares with the recipient as it was submitted, and showed us
- * what rewriting made of it: of an unqualified one the local part alone.
+ * Postfix compares with the recipient as it was submitted, and showed us what
+ * rewriting made of it. It tells nobody whether one matched, so the forms
+ * that it rewrites to this one are tried too: a trailing dot, the percent
+ * and the bang path, and of an unqualified one the local part alone.
  */
 static bool delete_recipient(SMFICTX *ctx, const struct session *session,
                              const struct transaction_recipient *recipient)
 {
-    char *address = recipient->seen;
-    char *at = strrchr(address, '@');
-    int result = smfi_delrcpt(ctx, address);
+    const char *seen = recipient->seen;
+    const char *at = strrchr(seen, '@');
+    const int local = at == NULL ? 0 : (int)(at - seen);
+    const bool deleted = delete_form(ctx, "%s", seen);
 
-    if (at != NULL && session_is_local_domain(session, recipient->domain)) {
-        *at = '\0';
-        (void)smfi_delrcpt(ctx, address);
-        *at = '@';
+    if (at != NULL) {
+        (void)delete_form(ctx, "%s.", seen);
+        (void)delete_form(ctx, "%.*s%%%s", local, seen, at + 1);
+        (void)delete_form(ctx, "%s!%.*s", at + 1, local, seen);
+        if (recipient_is_local(session, recipient->domain)) {
+            (void)delete_form(ctx, "%.*s", local, seen);
+        }
     }
-    return result == MI_SUCCESS;
+    return deleted;
 }
 
 /* Postfix's emulated session: what RCPT could not say is said here. */
@@ -535,12 +467,14 @@ static sfsistat settle_suppressed(SMFICTX *ctx, struct session *session)
     struct transaction *transaction = &session->transaction;
     const bool nobody_left =
         transaction->suppressed_count == transaction->recipient_count &&
-        transaction->recipients_uncounted == 0;
-    const bool reject = nobody_left && !transaction->null_sender;
+        transaction->accepted_unkept == 0;
+    /* of some that were not kept nothing can be deleted: all or nothing */
+    const bool reject = (nobody_left || transaction->suppressed_unkept > 0) &&
+                        !transaction->null_sender;
     enum event_log_result result;
     char code[] = "550";
     char status[] = "5.7.1";
-    char text[64];
+    char text[96];
 
     for (size_t i = 0; !reject && i < transaction->recipient_count; i++) {
         const struct transaction_recipient *recipient =
@@ -558,8 +492,8 @@ static sfsistat settle_suppressed(SMFICTX *ctx, struct session *session)
         return answer_tempfail(ctx, "Event log unavailable, try again later");
     }
     if (reject) {
-        (void)snprintf(text, sizeof text, "All recipients suppressed [%s]",
-                       transaction->id);
+        (void)snprintf(text, sizeof text, "%s recipients suppressed [%s]",
+                       nobody_left ? "All" : "Too many", transaction->id);
         (void)smfi_setreply(ctx, code, status, text);
         return SMFIS_REJECT;
     }
@@ -579,7 +513,8 @@ static sfsistat on_end_of_message(SMFICTX *ctx, struct session *session)
     if (transaction->store_refused && !transaction->null_sender) {
         status =
             answer_tempfail(ctx, "Recipient list unavailable, try again later");
-    } else if (transaction->suppressed_count > 0) {
+    } else if (transaction->suppressed_count > 0 ||
+               transaction->suppressed_unkept > 0) {
         status = settle_suppressed(ctx, session);
     }
     if (status == SMFIS_CONTINUE) {

@@ -59,6 +59,8 @@ static void tell(const char *what, const struct event *event)
                               : event->original_recipient;
     struct text why = event->suppression_reason.bytes != NULL
                           ? event->suppression_reason
+                      : text_is(event->store_state, "down")
+                          ? text_of("no answer from the store")
                           : text_of("listed");
 
     log_info("%s: %s: recipient=<%s> action=%.*s enhanced_status=%.*s "
@@ -219,27 +221,11 @@ enum event_log_result session_event_received(struct event_log *log,
     if (count > 0) {
         result = worst(result, event_log_append_all(log, events, count));
     }
-    if (transaction->recipients_uncounted > 0) {
+    if (transaction->accepted_unkept > 0) {
         log_warning("%s: recipients_without_event=%zu: a message has more "
                     "than %d",
-                    transaction->id, transaction->recipients_uncounted,
+                    transaction->id, transaction->accepted_unkept,
                     TRANSACTION_RECIPIENTS);
     }
     return result;
-}
-
-bool session_is_local_domain(const struct session *session, const char *domain)
-{
-    char *const *ours = session->settings->local_domains;
-
-    if (session->mta_domain[0] != '\0' &&
-        strcmp(domain, session->mta_domain) == 0) {
-        return true;
-    }
-    for (size_t i = 0; ours != NULL && ours[i] != NULL; i++) {
-        if (strcmp(domain, ours[i]) == 0) {
-            return true;
-        }
-    }
-    return false;
 }

@@ -306,6 +306,7 @@ static bool read_entry(struct lookup *lookup, struct suppression_entry *entry)
     if ((kind != NULL && !kind->queue(lookup, entry)) ||
         !queue(lookup, "PTTL", entry, NULL, 0)) {
         redis_link_close(lookup->link); /* out of memory: nothing half asked */
+        entry->unread = true;
         return true;
     }
     if (kind != NULL) {
@@ -320,6 +321,7 @@ static bool read_entry(struct lookup *lookup, struct suppression_entry *entry)
     if (content != NULL) {
         kind->read(content, entry);
     }
+    entry->unread = kind != NULL && content == NULL;
     freeReplyObject(lifetime);
     freeReplyObject(content);
     return exists;

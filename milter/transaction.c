@@ -178,9 +178,6 @@ static bool make_room(struct transaction *transaction)
     if (transaction->recipient_count < room) {
         return true;
     }
-    if (room >= TRANSACTION_RECIPIENTS) {
-        return false;
-    }
     room = room == 0 ? 4 : room * 2;
     grown = realloc(transaction->recipients, room * sizeof *grown);
     if (grown == NULL) {
@@ -195,17 +192,21 @@ bool transaction_add(struct transaction *transaction,
                      const struct mailbox *mailbox, struct text path,
                      const struct transaction_suppressed *suppressed)
 {
+    size_t *unkept = suppressed != NULL ? &transaction->suppressed_unkept
+                                        : &transaction->accepted_unkept;
+    size_t alike = suppressed != NULL ? transaction->suppressed_count
+                                      : transaction->recipient_count -
+                                            transaction->suppressed_count;
     struct transaction_recipient *recipient;
 
-    if (transaction->recipient_count >= TRANSACTION_RECIPIENTS ||
-        !make_room(transaction)) {
-        transaction->recipients_uncounted++;
+    if (alike >= TRANSACTION_RECIPIENTS || !make_room(transaction)) {
+        (*unkept)++;
         return false;
     }
     recipient = &transaction->recipients[transaction->recipient_count];
     if (!fill_recipient(recipient, mailbox, path, suppressed)) {
         free_recipient(recipient);
-        transaction->recipients_uncounted++;
+        (*unkept)++;
         return false;
     }
     transaction->recipient_count++;

@@ -272,6 +272,7 @@ static void suppression_find_keeps_what_it_knows_without_details(void **state)
     assert_string_equal(entry.key.text, "nixie:allow:ann@");
     assert_string_equal(entry.kind, "hash");
     assert_string_equal(entry.note, "");
+    assert_true(entry.unread);
     suppression_free(list);
     redis_endpoint_free(endpoint);
     fake_redis_stop(fake);

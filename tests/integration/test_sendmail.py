@@ -1,5 +1,7 @@
 """Mail handed in with sendmail(1): nothing may be refused at RCPT there."""
 
+import pytest
+
 from harness.wait import wait_until
 
 
@@ -16,6 +18,22 @@ def test_suppressed_recipient_is_dropped_and_the_other_gets_it(stack, name):
     stack.postfix.wait_empty()
     assert gone not in stack.remote.recipients()
     assert len(stack.log.outcomes(mark)) == 2
+
+
+@pytest.mark.parametrize("form", ["{local}@{domain}.", "{local}%{domain}",
+                                  "{domain}!{local}"])
+def test_rewritten_spelling_is_dropped(stack, name, form):
+    local, domain = f"{name}gone", "example.com"
+    gone, good = f"{local}@{domain}", f"{name}good@example.com"
+    stack.suppress(gone)
+    mark = stack.log.mark()
+    typed = form.format(local=local, domain=domain)
+    assert stack.postfix.sendmail("a@b.test", [typed, good]).returncode == 0
+    event = stack.log.wait(mark, type="suppressed")
+    assert event.has({"recipient": gone, "action": "drop"})
+    stack.remote.wait_for(good)
+    stack.postfix.wait_empty()
+    assert gone not in stack.remote.recipients()
 
 
 def test_message_with_nobody_left_is_rejected_to_its_sender(stack, name):
