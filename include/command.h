@@ -74,9 +74,15 @@ const char *command_value(const struct command_call *call, const char *name);
 enum command_status command_parse(struct command_call *call, int argc,
                                   char **argv);
 
-/* "nixie suppress add: …" and a newline on standard error. */
+/*
+ * "nixie suppress add: …" and a newline on standard error, with the remedy
+ * when permission was denied.
+ */
 void command_complain(const struct command_call *call, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+
+/* "; try it with sudo", or "" where that would not help. */
+const char *command_remedy(const char *fault);
 
 /*
  * To standard output: printable UTF-8 as it is, other bytes and characters
@@ -110,10 +116,14 @@ bool command_output_flows(void);
 bool command_pattern(const struct command_call *call, const char *typed,
                      struct mailbox_pattern *pattern);
 
+/* The same for a new entry: what hardly any mail can match is refused. */
+bool command_new_pattern(const struct command_call *call, const char *typed,
+                         struct mailbox_pattern *pattern);
+
 /* The same for --scope: NULL if not given; false after a complaint. */
 bool command_scope(const struct command_call *call, const char **scope);
 
-/* False after a complaint. */
+/* One mailbox, no pattern; false after a complaint. */
 bool command_mailbox(const struct command_call *call, const char *typed,
                      struct mailbox *mailbox);
 

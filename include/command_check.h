@@ -42,12 +42,19 @@ bool command_check_account(const char *name, struct check_account *account);
 bool command_check_may(const struct check_account *account,
                        const struct stat *status, unsigned what);
 
+/*
+ * The folder on the way to path that account may not pass, in folder; false
+ * when there is none.
+ */
+bool command_check_barrier(const struct check_account *account,
+                           const char *path, char *folder, size_t size);
+
 /* Whether two paths are the same, or lead to the same file. */
 bool command_check_same(const char *one, const char *other);
 
 void command_check_host(struct check *check); /* folders, socket, nixied */
 void command_check_store(struct check *check);
-/* directory: where main.cf is; NULL: Postfix's default. */
+/* directory: where main.cf is; NULL: MAIL_CONFIG, or Postfix's default. */
 void command_check_postfix(struct check *check, const char *directory);
 
 /* What `postconf` says, by an argument vector; see command_postconf.c. */

@@ -51,12 +51,16 @@ struct command_store_key {
     struct text scope; /* unknown: for all */
     struct text pattern;
     bool normal;            /* lookups find it */
+    const char *doubt;      /* why they hardly will all the same; or NULL */
     struct store_key write; /* if not: what to write instead, or length 0 */
 };
 
 /* False when it is no key of that list at all. */
 bool command_store_parse(const struct settings *settings, enum store_list list,
                          struct text key, struct command_store_key *parsed);
+
+/* What is wrong with a pattern that is in normal form; or NULL. */
+const char *command_store_doubt(struct text pattern);
 
 /*
  * Walks the keys of a list, of scope (NULL: of every scope and of none).

@@ -24,8 +24,9 @@
 char *control_request_encode(const struct event *event, size_t *length);
 
 /*
- * From a line without its newline. event borrows from the result. NULL with
- * error: no such request, a pattern not in normal form, a text too long.
+ * From a line without its newline. event borrows from the result; its origin
+ * is "command", and times have the form of clock_format(). NULL with error: no
+ * such request, a pattern not in normal form, a text too long.
  */
 struct control_request;
 struct control_request *control_request_decode(const char *line, size_t length,

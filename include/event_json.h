@@ -39,7 +39,8 @@ struct event_json;
  * New, or NULL with error. The event borrows from it until
  * event_json_free(). Members it does not know are passed over (a newer nixie
  * may have written them); a missing or wrong-typed seq, timestamp or type is
- * an error, and so is a schema other than nixie/1.
+ * an error, and so is a schema other than nixie/1. errno tells whether it is
+ * the line's (EINVAL) or there was no memory (ENOMEM): then try again later.
  */
 struct event_json *event_json_decode(const char *line, size_t length,
                                      struct event *event, struct error *error);

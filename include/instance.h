@@ -1,8 +1,9 @@
 /*
  * instance.h - who writes: the state directory, its identity, its numbers
  *
- * The state directory holds "lock" (one writer at a time, flock(2)) and
- * "instance" (JSON: id, machine, inode, next_seq). The id is random and bound
+ * The state directory holds "lock" (one writer at a time, flock(2)),
+ * "instance" (JSON: id, machine, inode, next_seq) and "file_number" (JSON: of
+ * the newest file of the event log). The id is random and bound
  * to this machine and this directory: a copied directory gets a new one, so
  * that two writers never share a chain in Redis.
  *
@@ -18,6 +19,7 @@
 
 #include "error.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define INSTANCE_ID_SIZE 17 /* 16 hex digits and NUL */
@@ -45,6 +47,17 @@ int64_t instance_next_seq(struct instance *instance, struct error *error);
  * Once there is an event log, event_log_seen_seq() is the way.
  */
 void instance_seen_seq(struct instance *instance, int64_t seq);
+
+/*
+ * The highest number of a file of the event log that was kept, or 0: a file
+ * that was removed while nobody looked leaves a hole then, and no other file
+ * gets its number.
+ */
+int64_t instance_file_number(const struct instance *instance);
+
+/* Keeps it if it is higher. False with error: kept until the close only. */
+bool instance_keep_file_number(struct instance *instance, int64_t number,
+                               struct error *error);
 
 void instance_close(struct instance *instance); /* takes it, or NULL */
 

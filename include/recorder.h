@@ -53,6 +53,9 @@ struct recorder *recorder_start(const struct recorder_options *options,
 /* True once everything up to seq is applied; false after timeout_ms. */
 bool recorder_wait(struct recorder *recorder, int64_t seq, int timeout_ms);
 
+/* Redis is back, somebody says: what waits to be tried again is tried now. */
+void recorder_wake(struct recorder *recorder);
+
 struct recorder_state {
     bool connected;
     int64_t applied_seq;    /* all of ours up to here are in Redis */
@@ -60,15 +63,15 @@ struct recorder_state {
     uint64_t applied;       /* events applied since start */
     uint64_t fast_forwards; /* batches that had been applied unknown to us */
     uint64_t rollbacks;     /* checkpoints that went back */
-    uint64_t dead;          /* effects that Redis refused (wrong type) */
+    uint64_t dead;          /* effects that Redis refused */
     uint64_t torn;          /* lines passed over */
 };
 void recorder_state(struct recorder *recorder, struct recorder_state *state);
 
 /*
  * Applies what is there for at most timeout_ms, or until Redis is found away,
- * then stops; an answer that is awaited may take seconds more. Takes it, or
- * NULL.
+ * then stops; an answer that is awaited already may take 3 s from its question
+ * on. Takes it, or NULL.
  */
 void recorder_stop(struct recorder *recorder, int timeout_ms);
 

@@ -2,7 +2,12 @@
  * recorder_script.h - a batch of effects as one atomic step in Redis
  *
  * The script compares the checkpoint of bucket and instance with what we
- * expect, moves it, and applies the effects.
+ * expect, moves it, and applies the effects. What moves the checkpoint must
+ * not fail behind it: to the keys Redis wants rights at once, and those to the
+ * commands are asked for first (Redis 7 and later); without them the call is
+ * refused and nothing is written. Redis 6 cannot be asked, and a selector may
+ * allow a command on some keys only: then effects are lost, which the result
+ * says.
  *
  * Checkpoints are decimal numbers; "" stands for a field that is absent,
  * which is not the same as "0" (registered, nothing applied).
@@ -42,12 +47,27 @@ enum recorder_outcome {
     OUTCOME_REFUSED,   /* an error reply: nothing was done */
 };
 
+#define RECORDER_KEY_SHOWN 160
+
+/* Effects that Redis refused. */
+struct recorder_refusal {
+    uint64_t count;
+    char key[RECORDER_KEY_SHOWN]; /* of the first of them, escaped, */
+    char error[160];              /* why, */
+    const char *commands;         /* and what of; static */
+};
+
 struct recorder_result {
     enum recorder_outcome outcome;
-    uint64_t dead;        /* effects that Redis refused */
-    char dead_key[160];   /* of the first of them, escaped, */
-    char dead_error[160]; /* and why */
+    struct recorder_refusal dead; /* somebody's value: another type, or a
+                                     counter that cannot be added to */
+    struct recorder_refusal lost; /* anything else: somebody must act */
 };
+
+/* Counts one; the first is described. */
+void recorder_refusal_add(struct recorder_refusal *refusal,
+                          const struct window_operation *operation,
+                          struct text error);
 
 struct recorder_script; /* its memory is used again by the next call */
 struct recorder_script *recorder_script_new(void);         /* NULL: no memory */

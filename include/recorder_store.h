@@ -6,10 +6,10 @@
  * the caller knows.
  *
  * Waits    at most STORE_CONNECT_MS for a connection, STORE_ANSWER_MS for
- *          the answers to a pipeline.
+ *          the answers to a pipeline; not beyond recorder_store_end_by().
  * Errors   fill error and are the result; nothing is logged here but that
  *          scripts are forbidden.
- * Threads  one.
+ * Threads  one, but for recorder_store_end_by().
  */
 #ifndef NIXIE_RECORDER_STORE_H
 #define NIXIE_RECORDER_STORE_H
@@ -23,7 +23,7 @@
 #include <stdint.h>
 
 #define STORE_CONNECT_MS 2000
-#define STORE_ANSWER_MS  5000
+#define STORE_ANSWER_MS  3000
 
 /* From good to bad; of several the worst counts. */
 enum store_result {
@@ -46,6 +46,9 @@ bool recorder_store_is_open(const struct recorder_store *store);
 enum store_result recorder_store_open(struct recorder_store *store,
                                       struct error *error);
 void recorder_store_close(struct recorder_store *store);
+
+/* No wait that begins from now on lasts longer than until then. */
+void recorder_store_end_by(struct recorder_store *store, int64_t at_ms);
 
 /*
  * The checkpoints of an instance; CHECKPOINT_ABSENT and _DAMAGED are among

@@ -2,12 +2,16 @@
  * settings_check.h - which values the configuration file may hold
  *
  * A check for each key, called by libconfuse as it reads the value, so that
- * the error names the line.
+ * the error names the line; and one of all of them against the host.
  */
 #ifndef NIXIE_SETTINGS_CHECK_H
 #define NIXIE_SETTINGS_CHECK_H
 
 #include <confuse.h>
+#include <stdbool.h>
+
+struct error;
+struct settings;
 
 void settings_check_register(cfg_t *cfg);
 
@@ -17,5 +21,13 @@ void settings_check_register(cfg_t *cfg);
  */
 const char *settings_check_refusal(const char *value, char code[4],
                                    char status[12], const char **text);
+
+/*
+ * Whether the host has what a start needs: user, group, the password's file
+ * and the folders above what nixied makes. Nothing is changed. False with
+ * error, which names the key and what to do. What the caller may not look at
+ * counts as good. At start only: getpwnam() is for one thread.
+ */
+bool settings_check_host(const struct settings *settings, struct error *error);
 
 #endif

@@ -38,6 +38,9 @@ struct store_key {
 
 enum store_list { STORE_SUPPRESS, STORE_ALLOW };
 
+/* 1 to STORE_SCOPE_MAX letters, digits, dots, hyphens, underscores. */
+bool store_scope_is_valid(struct text scope);
+
 /* scope NULL or "": for every scope. False: does not fit. */
 bool store_key_list(const char *prefix, enum store_list list, const char *scope,
                     const struct mailbox_pattern *pattern,

@@ -9,8 +9,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-#define SHOWN_MAX 400 /* bytes of an argument in a complaint */
+#define SHOWN_MAX     400 /* bytes of an argument in a complaint */
+#define COMPLAINT_MAX 2048
 
 /* Values of getopt_long(3) above every letter. */
 #define OPTION_JSON 1000
@@ -38,16 +40,29 @@ const char *command_value(const struct command_call *call, const char *name)
     return NULL;
 }
 
+const char *command_remedy(const char *fault)
+{
+    bool denied = strstr(fault, strerror(EACCES)) != NULL ||
+                  strstr(fault, strerror(EPERM)) != NULL;
+
+    return denied && geteuid() != 0 && strstr(fault, "sudo") == NULL
+               ? "; try it with sudo"
+               : "";
+}
+
 void command_complain(const struct command_call *call, const char *format, ...)
 {
+    char complaint[COMPLAINT_MAX];
     va_list arguments;
 
-    (void)fflush(stdout);
-    (void)fprintf(stderr, "nixie %s: ", call->command->name);
     va_start(arguments, format);
-    (void)vfprintf(stderr, format, arguments);
+    if (vsnprintf(complaint, sizeof complaint, format, arguments) < 0) {
+        complaint[0] = '\0';
+    }
     va_end(arguments);
-    (void)fputc('\n', stderr);
+    (void)fflush(stdout);
+    (void)fprintf(stderr, "nixie %s: %s%s\n", call->command->name, complaint,
+                  command_remedy(complaint));
 }
 
 /* --- arguments --------------------------------------------------------- */
@@ -152,11 +167,13 @@ enum command_status command_parse(struct command_call *call, int argc,
     call->argument_count = argc - optind;
     if (call->argument_count < command->arguments_min ||
         call->argument_count > command->arguments_max) {
-        command_complain(call, "%s; usage: nixie %s %s",
+        command_complain(call, "%s; usage: nixie %s%s%s",
                          call->argument_count < command->arguments_min
                              ? "an argument is missing"
                              : "too many arguments",
-                         command->name, command->arguments);
+                         command->name,
+                         command->arguments[0] == '\0' ? "" : " ",
+                         command->arguments);
         return COMMAND_FAULT;
     }
     return COMMAND_OK;
@@ -309,22 +326,84 @@ bool command_pattern(const struct command_call *call, const char *typed,
     return false;
 }
 
-bool command_scope(const struct command_call *call, const char **scope)
+/* Unquoted these end or part a path: nobody has them in a mailbox by intent. */
+static bool holds_stray(struct text typed,
+                        const struct mailbox_pattern *pattern)
 {
-    static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                                  "abcdefghijklmnopqrstuvwxyz"
-                                  "0123456789._-";
-    const char *value = command_value(call, "scope");
-    char shown[SHOWN_MAX];
-    size_t length;
+    const char *at = memrchr(pattern->text, '@', pattern->length);
+    size_t local_length =
+        at == NULL ? pattern->length : (size_t)(at - pattern->text);
 
-    *scope = value;
-    if (value == NULL) {
+    if (memchr(typed.bytes, '"', typed.length) != NULL ||
+        memchr(typed.bytes, '\\', typed.length) != NULL) {
+        return false;
+    }
+    for (size_t i = 0; i < local_length; i++) {
+        if (memchr("@:;,<>()[]", pattern->text[i], 10) != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool has_bad_domain(struct text typed,
+                           const struct mailbox_pattern *pattern)
+{
+    const char *at = memrchr(typed.bytes, '@', typed.length);
+    size_t length = at == NULL ? 0 : typed.length - (size_t)(at - typed.bytes);
+
+    return (length > 0 && memmem(at, length, "..", 2) != NULL) ||
+           strstr(pattern->domain, "\xef\xbf\xbd") != NULL;
+}
+
+/* Why an entry for it would hardly refuse anything; NULL: it may well. */
+static const char *fault_of_new(const struct command_call *call,
+                                struct text typed,
+                                const struct mailbox_pattern *pattern)
+{
+    struct command_store_key key;
+
+    if (command_store_parse(call->settings, STORE_SUPPRESS, typed, &key) ||
+        command_store_parse(call->settings, STORE_ALLOW, typed, &key)) {
+        return "this is a key: write only the pattern in it, and its scope as "
+               "--scope";
+    }
+    if (has_bad_domain(typed, pattern)) {
+        return "this is no domain: write ann@example.org, @example.org or "
+               "@.example.org";
+    }
+    if (holds_stray(typed, pattern)) {
+        return "one mailbox has one @, and other marks in quotes only: write "
+               "ann@example.org";
+    }
+    return command_store_doubt((struct text){pattern->text, pattern->length});
+}
+
+bool command_new_pattern(const struct command_call *call, const char *typed,
+                         struct mailbox_pattern *pattern)
+{
+    char shown[SHOWN_MAX];
+    const char *fault;
+
+    if (!command_pattern(call, typed, pattern)) {
+        return false;
+    }
+    fault = fault_of_new(call, text_of(typed), pattern);
+    if (fault == NULL) {
         return true;
     }
-    length = strlen(value);
-    if (length > 0 && length <= STORE_SCOPE_MAX &&
-        strspn(value, allowed) == length) {
+    command_complain(call, "\"%s\": %s",
+                     text_escape(text_of(typed), shown, sizeof shown), fault);
+    return false;
+}
+
+bool command_scope(const struct command_call *call, const char **scope)
+{
+    const char *value = command_value(call, "scope");
+    char shown[SHOWN_MAX];
+
+    *scope = value;
+    if (value == NULL || store_scope_is_valid(text_of(value))) {
         return true;
     }
     command_complain(call,
@@ -335,16 +414,55 @@ bool command_scope(const struct command_call *call, const char **scope)
     return false;
 }
 
+/* Whether it stands for many mailboxes: "@example.org", "ann@". */
+static bool is_broad(const struct command_call *call, const char *typed)
+{
+    struct mailbox_pattern pattern;
+
+    switch (mailbox_parse_pattern(text_of(typed),
+                                  &call->settings->mailbox_rules, &pattern)) {
+    case MAILBOX_PATTERN_DOMAIN:
+    case MAILBOX_PATTERN_SUBDOMAINS:
+    case MAILBOX_PATTERN_LOCAL_PART:
+        return true;
+    case MAILBOX_PATTERN_INVALID:
+    case MAILBOX_PATTERN_EXACT:
+        break;
+    }
+    return false;
+}
+
+static bool is_unresolved(const struct mailbox *mailbox)
+{
+    return memchr(mailbox->address, '%', mailbox->local_length) != NULL ||
+           memchr(mailbox->address, '!', mailbox->local_length) != NULL;
+}
+
 bool command_mailbox(const struct command_call *call, const char *typed,
                      struct mailbox *mailbox)
 {
     char shown[SHOWN_MAX];
+    enum mailbox_result result =
+        mailbox_parse(text_of(typed), &call->settings->mailbox_rules, mailbox);
 
-    if (mailbox_parse(text_of(typed), &call->settings->mailbox_rules,
-                      mailbox) != MAILBOX_INVALID) {
-        return true;
+    (void)text_escape(text_of(typed), shown, sizeof shown);
+    if (result == MAILBOX_INVALID) {
+        command_complain(call, "\"%s\" is no mailbox; write ann@example.org",
+                         shown);
+        return false;
     }
-    command_complain(call, "\"%s\" is no mailbox; write ann@example.org",
-                     text_escape(text_of(typed), shown, sizeof shown));
-    return false;
+    if (result == MAILBOX_LOCAL || is_broad(call, typed)) {
+        command_complain(call,
+                         "\"%s\" is a pattern or a part of an address; write "
+                         "an address, such as ann@example.org",
+                         shown);
+        return false;
+    }
+    if (result == MAILBOX_OK && is_unresolved(mailbox)) {
+        command_complain(call,
+                         "note: paths with %% or ! are resolved only in the "
+                         "MTA's own name and in local_domains, and its name "
+                         "is not known here");
+    }
+    return true;
 }

@@ -86,6 +86,23 @@ bool command_check_may(const struct check_account *account,
     return (mode & what) == what;
 }
 
+bool command_check_barrier(const struct check_account *account,
+                           const char *path, char *folder, size_t size)
+{
+    for (const char *slash = strchr(path, '/'); slash != NULL;
+         slash = strchr(slash + 1, '/')) {
+        size_t length = slash == path ? 1 : (size_t)(slash - path);
+        struct stat status;
+
+        (void)text_copy((struct text){path, length}, folder, size);
+        if (stat(folder, &status) == 0 &&
+            !command_check_may(account, &status, 01)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool command_check_same(const char *one, const char *other)
 {
     struct stat first;
@@ -104,8 +121,8 @@ enum command_status command_check(const struct command_call *call)
     struct settings *settings = settings_load(path, &error);
 
     if (settings == NULL) {
-        command_check_report(&check, CHECK_FAIL, "configuration", "%s",
-                             error.text);
+        command_check_report(&check, CHECK_FAIL, "configuration", "%s%s",
+                             error.text, command_remedy(error.text));
         return COMMAND_NO; /* of what, if that is not known? */
     }
     if (path == NULL) {

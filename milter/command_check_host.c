@@ -2,6 +2,7 @@
 #include "control.h"
 
 #include <errno.h>
+#include <grp.h>
 #include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +18,7 @@
 #define STATE_SPACE_MIB 1
 #define CONNECT_S       2
 #define PATH_SIZE       4096
+#define RUNTIME_FOLDER  "/run/nixie" /* made by systemd with the service */
 
 /* --- user and folders -------------------------------------------------- */
 
@@ -111,18 +113,25 @@ static void check_folder(struct check *check, const char *name,
     check_space(check, name, path, least_mib);
 }
 
-static void check_event_log(struct check *check,
-                            const struct check_account *account)
+/* The folder that a path lies in. */
+static void folder_of(const char *path, char *folder, size_t size)
 {
-    const char *path = check->settings->event_log;
     const char *slash = strrchr(path, '/');
-    char folder[PATH_SIZE];
-    struct stat status;
 
     (void)text_copy((struct text){path, slash == path || slash == NULL
                                             ? 1
                                             : (size_t)(slash - path)},
-                    folder, sizeof folder);
+                    folder, size);
+}
+
+static void check_event_log(struct check *check,
+                            const struct check_account *account)
+{
+    const char *path = check->settings->event_log;
+    char folder[PATH_SIZE];
+    struct stat status;
+
+    folder_of(path, folder, sizeof folder);
     check_folder(check, "event_log", folder, account, LOG_SPACE_MIB);
     if (stat(path, &status) != 0) {
         return; /* nixied makes it; what hides it was told above */
@@ -182,24 +191,39 @@ static bool connect_within(int family, const struct sockaddr *address,
     return connected;
 }
 
-/*
- * The folder on the way to path that account may not pass, in folder; false
- * when there is none.
- */
-static bool find_barrier(const struct check_account *account, const char *path,
-                         char *folder, size_t size)
+static const char *socket_group(const struct check *check)
 {
-    for (const char *slash = strchr(path, '/'); slash != NULL;
-         slash = strchr(slash + 1, '/')) {
-        size_t length = slash == path ? 1 : (size_t)(slash - path);
-        struct stat status;
+    const char *group = check->settings->milter_socket_group;
 
-        (void)text_copy((struct text){path, length}, folder, size);
-        if (stat(folder, &status) == 0 &&
-            !command_check_may(account, &status, 01)) {
-            return true;
-        }
+    return group[0] == '\0' ? "postfix" : group;
+}
+
+/*
+ * nixied is no member of the MTA's group: its socket has that group because
+ * the folder is set-group-ID. False, after a report, when it cannot get it.
+ * A folder of somebody else, such as the queue itself, is not ours to change.
+ */
+static bool check_group(struct check *check, const char *path,
+                        const struct stat *status)
+{
+    const char *name = socket_group(check);
+    const struct group *group = getgrnam(name);
+    struct check_account user;
+    char folder[PATH_SIZE];
+    struct stat above;
+
+    folder_of(path, folder, sizeof folder);
+    if (group == NULL || status->st_gid == group->gr_gid ||
+        stat(folder, &above) != 0 ||
+        !command_check_account(check->settings->user, &user) ||
+        above.st_uid != user.uid ||
+        ((above.st_mode & S_ISGID) != 0 && above.st_gid == group->gr_gid)) {
+        return true;
     }
+    command_check_report(check, CHECK_FAIL, "milter_socket",
+                         "%s is not of group %s: chgrp %s %s && chmod 2750 %s "
+                         "&& systemctl restart nixied",
+                         path, name, name, folder, folder);
     return false;
 }
 
@@ -213,7 +237,11 @@ static void check_reach(struct check *check, const char *path,
     if (!command_check_account("postfix", &postfix)) {
         return;
     }
-    if (find_barrier(&postfix, path, folder, sizeof folder)) {
+    if (!command_check_may(&postfix, status, 02) &&
+        !check_group(check, path, status)) {
+        return;
+    }
+    if (command_check_barrier(&postfix, path, folder, sizeof folder)) {
         command_check_report(check, CHECK_FAIL, "milter_socket",
                              "user postfix may not pass %s: chgrp postfix %s "
                              "and chmod g+x %s",
@@ -230,14 +258,36 @@ static void check_reach(struct check *check, const char *path,
     }
 }
 
+static void report_no_socket(struct check *check, const char *path)
+{
+    char folder[PATH_SIZE];
+    char advice[PATH_SIZE + 200];
+    struct stat status;
+    int cause = errno;
+
+    folder_of(path, folder, sizeof folder);
+    if (stat(folder, &status) == 0 || errno != ENOENT ||
+        strcmp(folder, RUNTIME_FOLDER) == 0) {
+        (void)snprintf(advice, sizeof advice,
+                       "start nixied (systemctl start nixied)");
+    } else {
+        (void)snprintf(advice, sizeof advice,
+                       "its folder is missing: install -d -o %s -g %s -m 2750 "
+                       "%s (or systemd-tmpfiles --create nixie.conf), then "
+                       "systemctl restart nixied",
+                       check->settings->user, socket_group(check), folder);
+    }
+    errno = cause;
+    report_unseen(check, "milter_socket", path, advice);
+}
+
 static void check_unix_socket(struct check *check, const char *path)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     struct stat status;
 
     if (stat(path, &status) != 0) {
-        report_unseen(check, "milter_socket", path,
-                      "start nixied (systemctl start nixied)");
+        report_no_socket(check, path);
         return;
     }
     if (!S_ISSOCK(status.st_mode)) {

@@ -12,8 +12,9 @@
 /* --- what postconf prints ---------------------------------------------- */
 
 static const char *const parameters[] = {
-    "queue_directory",       "smtpd_milters",   "non_smtpd_milters",
-    "milter_default_action", "milter_protocol", "compatibility_level",
+    "queue_directory",          "smtpd_milters",   "non_smtpd_milters",
+    "milter_default_action",    "milter_protocol", "compatibility_level",
+    "receive_override_options",
 };
 enum {
     QUEUE_DIRECTORY,
@@ -22,12 +23,14 @@ enum {
     DEFAULT_ACTION,
     PROTOCOL,
     COMPATIBILITY,
+    OVERRIDE_OPTIONS,
     PARAMETERS,
 };
 
 struct postfix {
     char values[PARAMETERS][VALUE_SIZE];
-    char *services; /* a line each, as `postconf -M` prints them */
+    char *services;  /* a line each, as `postconf -M` prints them */
+    char *overrides; /* "smtp/inet/name = value", as `postconf -P` does */
 };
 
 static struct text trim(struct text text)
@@ -93,6 +96,7 @@ static enum postconf_result ask(const char *directory, struct postfix *postfix)
 {
     const char *values[PARAMETERS + 2] = {"-x"};
     static const char *const services[] = {"-M", NULL};
+    static const char *const overrides[] = {"-Px", NULL};
     enum postconf_result result;
     char *output = NULL;
 
@@ -103,7 +107,14 @@ static enum postconf_result ask(const char *directory, struct postfix *postfix)
     }
     take_values(postfix, output);
     free(output);
-    return command_postconf(directory, services, &postfix->services);
+    result = command_postconf(directory, services, &postfix->services);
+    /* without these, of an old Postfix, the rest can be told */
+    if (result == POSTCONF_DONE &&
+        command_postconf(directory, overrides, &postfix->overrides) !=
+            POSTCONF_DONE) {
+        postfix->overrides = NULL;
+    }
+    return result;
 }
 
 /* --- lists of milters -------------------------------------------------- */
@@ -381,8 +392,9 @@ static void check_services(struct check *check, const struct postfix *postfix,
     }
     if (good > 0) {
         command_check_report(check, CHECK_OK, "postfix chroot",
-                             "%s reaches %s (services: %u)", side->command,
-                             our_path(check), good);
+                             "%s reaches %s, in %u %s", side->command,
+                             our_path(check), good,
+                             good == 1 ? "service" : "services");
     }
 }
 
@@ -439,16 +451,133 @@ static bool find_ours(const struct check *check, const struct postfix *postfix,
     return false;
 }
 
+/*
+ * The first chrooted service that could not reach our socket, whatever is
+ * written in main.cf; "" when there is none.
+ */
+static void find_shut_in(const struct check *check,
+                         const struct postfix *postfix, struct service *service)
+{
+    const char *rest = postfix->services;
+    char advice[PATH_SIZE];
+    struct text line;
+
+    advise(check, postfix, advice);
+    while (strstr(advice, "unix:/") != NULL && next_line(&rest, &line)) {
+        for (size_t i = 0; i < sizeof sides / sizeof sides[0]; i++) {
+            if (parse_service(postfix, line, parameters[sides[i].parameter],
+                              service) &&
+                strcmp(service->command, sides[i].command) == 0 &&
+                service->chrooted) {
+                return;
+            }
+        }
+    }
+    memset(service, 0, sizeof *service);
+}
+
+static void report_queue(struct check *check, const struct postfix *postfix,
+                         const struct side *side, const char *command)
+{
+    const char *queue = postfix->values[QUEUE_DIRECTORY];
+    const char *name = parameters[side->parameter];
+
+    command_check_report(
+        check, side->when_missing, name,
+        "does not name nixie, %s; %s is chrooted and cannot reach %s: install "
+        "-d -o %s -g postfix -m 2750 %s/nixie, set milter_socket = "
+        "\"unix:%s/nixie/milter.sock\", and in main.cf %s = { "
+        "unix:nixie/milter.sock, default_action=accept }",
+        side->what, command, check->settings->milter_socket,
+        check->settings->user, queue, queue, name);
+}
+
+/* --- services that go their own way ------------------------------------- */
+
+static const char *const overridden[] = {
+    "smtpd_milters",
+    "non_smtpd_milters",
+    "receive_override_options",
+};
+
+/* "submission/inet/smtpd_milters" in two; false: none of these parameters. */
+static bool cut_override(struct text name, struct text *service,
+                         const char **parameter)
+{
+    const char *slash = memrchr(name.bytes, '/', name.length);
+    struct text last;
+
+    if (slash == NULL) {
+        return false;
+    }
+    *service = (struct text){name.bytes, (size_t)(slash - name.bytes)};
+    last = (struct text){slash + 1, name.length - service->length - 1};
+    for (size_t i = 0; i < sizeof overridden / sizeof overridden[0]; i++) {
+        if (text_is(last, overridden[i])) {
+            *parameter = overridden[i];
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool holds_no_milters(struct text value)
+{
+    return memmem(value.bytes, value.length, "no_milters", 10) != NULL;
+}
+
+/* In master.cf -o takes nixie from a service, which main.cf does not show. */
+static void check_overrides(struct check *check, const struct postfix *postfix)
+{
+    const char *rest = postfix->overrides == NULL ? "" : postfix->overrides;
+    struct text line;
+    struct text name;
+    struct text value;
+    struct text service;
+    struct text milter;
+    const char *parameter;
+    unsigned place;
+
+    while (next_line(&rest, &line)) {
+        if (!cut_in_two(line, &name, &value) ||
+            !cut_override(name, &service, &parameter)) {
+            continue;
+        }
+        if (strcmp(parameter, parameters[OVERRIDE_OPTIONS]) == 0
+                ? !holds_no_milters(value)
+                : find_ours(check, postfix, value, &milter, &place)) {
+            continue;
+        }
+        command_check_report(
+            check, CHECK_WARN, "master.cf",
+            "%.*s has -o %s=%.*s: its mail passes nixie by, which is right "
+            "only for mail that a content filter hands back",
+            (int)service.length, service.bytes, parameter, (int)value.length,
+            value.bytes);
+    }
+    if (holds_no_milters(text_of(postfix->values[OVERRIDE_OPTIONS]))) {
+        command_check_report(check, CHECK_FAIL, "receive_override_options",
+                             "no_milters in main.cf turns nixie off for all "
+                             "mail: remove it");
+    }
+}
+
 static void check_side(struct check *check, const struct postfix *postfix,
                        const struct side *side)
 {
     const char *name = parameters[side->parameter];
     char advice[PATH_SIZE];
+    struct service service;
     struct text milter;
     unsigned place;
 
     if (!find_ours(check, postfix, text_of(postfix->values[side->parameter]),
                    &milter, &place)) {
+        find_shut_in(check, postfix, &service);
+        if (service.command[0] != '\0') {
+            report_queue(check, postfix, side, service.command);
+            return;
+        }
         advise(check, postfix, advice);
         command_check_report(check, side->when_missing, name,
                              "does not name %s, %s: write %s = %s",
@@ -469,19 +598,26 @@ static void check_side(struct check *check, const struct postfix *postfix,
 void command_check_postfix(struct check *check, const char *directory)
 {
     struct postfix *postfix = calloc(1, sizeof *postfix);
-    enum postconf_result result =
-        postfix == NULL ? POSTCONF_FAILED : ask(directory, postfix);
+    enum postconf_result result;
 
+    if (directory == NULL) { /* as Postfix's own programs do */
+        directory = getenv("MAIL_CONFIG");
+    }
+    result = postfix == NULL ? POSTCONF_FAILED : ask(directory, postfix);
     switch (result) {
     case POSTCONF_ABSENT:
         command_check_report(check, CHECK_SKIP, "postfix",
                              "there is none on this host");
         break;
     case POSTCONF_FAILED:
-        command_check_report(check, CHECK_SKIP, "postfix",
-                             "postconf gives no answer: is there a main.cf?");
+        command_check_report(check, directory == NULL ? CHECK_SKIP : CHECK_FAIL,
+                             "postfix",
+                             "postconf gives no answer: is there "
+                             "a main.cf in %s?",
+                             directory == NULL ? "its folder" : directory);
         break;
     case POSTCONF_DONE:
+        check_overrides(check, postfix);
         for (size_t i = 0; i < sizeof sides / sizeof sides[0]; i++) {
             check_side(check, postfix, &sides[i]);
         }
@@ -489,6 +625,7 @@ void command_check_postfix(struct check *check, const char *directory)
     }
     if (postfix != NULL) {
         free(postfix->services);
+        free(postfix->overrides);
     }
     free(postfix);
 }

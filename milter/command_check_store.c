@@ -4,6 +4,7 @@
 #include "redis_endpoint.h"
 
 #include <errno.h>
+#include <grp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,8 @@
 #define VERSION_LEAST 6
 #define LOOK_MS       3000 /* at the keys of a list */
 #define VALUE_MAX     128
+#define PATH_SIZE     4096
+#define NAMES_MAX     200
 
 /* --- what INFO and CONFIG say ------------------------------------------ */
 
@@ -133,14 +136,28 @@ static void check_persistence(struct check *check, struct command_store *store,
     }
 }
 
+/* As whom Redis knows us. */
+static const char *user_of(const struct check *check)
+{
+    return check->settings->redis_user[0] == '\0' ? "default"
+                                                  : check->settings->redis_user;
+}
+
 static void check_info(struct check *check, struct command_store *store)
 {
     static const char *const words[] = {"INFO"};
     struct error error;
     redisReply *info = command_store_ask(store, &error, 1, words);
 
-    if (info == NULL) {
+    if (info == NULL && strstr(error.text, "NOPERM") != NULL) {
         command_check_report(check, CHECK_SKIP, "redis",
+                             "its ACL denies INFO, so that version, role and "
+                             "memory are not known: ACL SETUSER %s +info",
+                             user_of(check));
+        return;
+    }
+    if (info == NULL) {
+        command_check_report(check, CHECK_FAIL, "redis",
                              "answers, but not to INFO: %s", error.text);
         return;
     }
@@ -158,10 +175,27 @@ struct survey {
     enum store_list list;
     int64_t deadline_ms;
     bool whole;
-    unsigned long long seen, odd;
+    unsigned long long seen, odd, doubtful;
+    bool globs; /* among the doubtful: meant for many, and matching none */
+    const char *doubt;
+    char doubtful_example[2 * STORE_KEY_MAX];
     char example[2 * STORE_KEY_MAX]; /* the first that is odd */
     char write[STORE_KEY_MAX];       /* what to write instead; "": nothing */
 };
+
+static void take_doubt(struct survey *survey, struct text key,
+                       const struct command_store_key *parsed)
+{
+    bool glob =
+        memchr(parsed->pattern.bytes, '*', parsed->pattern.length) != NULL;
+
+    if (survey->doubtful++ == 0 || (glob && !survey->globs)) {
+        survey->doubt = parsed->doubt;
+        (void)text_copy(key, survey->doubtful_example,
+                        sizeof survey->doubtful_example);
+    }
+    survey->globs = survey->globs || glob;
+}
 
 static void survey_key(struct survey *survey, struct text key)
 {
@@ -171,6 +205,9 @@ static void survey_key(struct survey *survey, struct text key)
         return;
     }
     survey->seen++;
+    if (parsed.normal && parsed.doubt != NULL) {
+        take_doubt(survey, key, &parsed);
+    }
     if (parsed.normal) {
         return;
     }
@@ -197,10 +234,21 @@ static void report_survey(struct check *check, const char *name,
 {
     const char *part = survey->whole ? "" : " (of those looked at in time)";
 
+    if (survey->doubtful > 0) {
+        command_check_report(check, survey->globs ? CHECK_FAIL : CHECK_WARN,
+                             name,
+                             "%llu of %llu entries%s hardly ever match, such "
+                             "as %s: %s",
+                             survey->doubtful, survey->seen, part,
+                             survey->doubtful_example, survey->doubt);
+    }
+    if (survey->odd == 0 && survey->doubtful > 0) {
+        return;
+    }
     if (survey->odd == 0) {
         command_check_report(check, CHECK_OK, name,
-                             "%llu entries%s, all in normal form", survey->seen,
-                             part);
+                             "%llu %s%s, all in normal form", survey->seen,
+                             survey->seen == 1 ? "entry" : "entries", part);
     } else if (survey->write[0] == '\0') {
         command_check_report(check, CHECK_FAIL, name,
                              "%llu of %llu entries%s never match; %s is no "
@@ -237,6 +285,19 @@ static void check_list(struct check *check, struct command_store *store,
 
 /* --- the password ------------------------------------------------------ */
 
+/* root reads every file: what counts is nixied's user. */
+static bool user_may_read(const struct check *check, const char *path)
+{
+    struct check_account account;
+    struct stat status;
+    char folder[PATH_SIZE];
+
+    return stat(path, &status) != 0 ||
+           !command_check_account(check->settings->user, &account) ||
+           (command_check_may(&account, &status, 04) &&
+            !command_check_barrier(&account, path, folder, sizeof folder));
+}
+
 static void check_password(struct check *check)
 {
     const struct redis_endpoint_options options = {
@@ -252,17 +313,184 @@ static void check_password(struct check *check)
     if (options.password_file[0] == '\0') {
         return;
     }
+    if (!user_may_read(check, options.password_file)) {
+        command_check_report(check, CHECK_FAIL, "redis_password_file",
+                             "%s may not read %s: chgrp %s %s && chmod 0640 %s",
+                             check->settings->user, options.password_file,
+                             check->settings->user, options.password_file,
+                             options.password_file);
+        return;
+    }
     endpoint = redis_endpoint_new(&options, &error);
     if (endpoint != NULL &&
         redis_endpoint_password(endpoint, password, &length, &error)) {
         command_check_report(check, CHECK_OK, "redis_password_file", "%s",
                              options.password_file);
     } else {
-        command_check_report(check, CHECK_FAIL, "redis_password_file", "%s",
-                             error.text);
+        command_check_report(check, CHECK_FAIL, "redis_password_file", "%s%s",
+                             error.text, command_remedy(error.text));
     }
     explicit_bzero(password, sizeof password);
     redis_endpoint_free(endpoint);
+}
+
+/* --- whether nixied gets there ------------------------------------------ */
+
+/* The path of "unix:/path?db=N"; false: Redis is elsewhere. */
+static bool socket_of(const struct check *check, char path[PATH_SIZE])
+{
+    const char *location = check->settings->redis;
+    size_t length;
+
+    if (strncmp(location, "unix:", 5) != 0) {
+        return false;
+    }
+    length = strcspn(location + 5, "?");
+    return text_copy((struct text){location + 5, length}, path, PATH_SIZE) ==
+           length;
+}
+
+/* What lets a user pass: its group if that may, else a change of the mode. */
+static void report_closed(struct check *check, const char *place,
+                          const struct stat *status, unsigned what)
+{
+    const char *user = check->settings->user;
+    const struct group *group = getgrgid(status->st_gid);
+    bool by_group =
+        (((unsigned)status->st_mode >> 3) & what) == what && group != NULL;
+
+    if (by_group && status->st_gid != 0) {
+        command_check_report(check, CHECK_FAIL, "redis",
+                             "%s may not pass %s (group %s): usermod -aG %s "
+                             "%s; systemctl restart nixied",
+                             user, place, group->gr_name, group->gr_name, user);
+    } else {
+        command_check_report(check, CHECK_FAIL, "redis",
+                             "%s may not pass %s (mode %04o): unixsocketperm "
+                             "770 in redis.conf, folder of mode 0755, then "
+                             "usermod -aG redis %s; systemctl restart nixied",
+                             user, place, (unsigned)status->st_mode & 07777U,
+                             user);
+    }
+}
+
+/* root gets everywhere: what counts is nixied's user. */
+static void check_way(struct check *check)
+{
+    struct check_account account;
+    struct stat status;
+    char path[PATH_SIZE];
+    char folder[PATH_SIZE];
+
+    if (!socket_of(check, path) ||
+        !command_check_account(check->settings->user, &account)) {
+        return;
+    }
+    if (command_check_barrier(&account, path, folder, sizeof folder)) {
+        if (stat(folder, &status) == 0) {
+            report_closed(check, folder, &status, 01);
+        }
+        return;
+    }
+    if (stat(path, &status) != 0) {
+        return; /* connecting tells why */
+    }
+    if (!command_check_may(&account, &status, 02)) {
+        report_closed(check, path, &status, 02);
+    } else {
+        command_check_report(check, CHECK_OK, "redis", "%s may connect to %s",
+                             check->settings->user, path);
+    }
+}
+
+/* --- whether Redis does what nixied asks -------------------------------- */
+
+/* What to do about a fault, by what its text has. */
+static const struct advice {
+    int cause;         /* an errno, or 0: */
+    const char *words; /* these */
+    const char *advice;
+} advices[] = {
+    {ECONNREFUSED, NULL, "start Redis (systemctl start redis-server)"},
+    {ENOENT, NULL, "start Redis, with unixsocket in redis.conf, or set redis"},
+    {ETIMEDOUT, NULL, "Redis does not answer: is it hung, or stopped?"},
+    {0, "NOAUTH", "Redis wants a password: set redis_password_file"},
+    {0, "WRONGPASS", "set redis_user, and redis_password_file"},
+    {0, "AUTH refused", "set redis_user, and redis_password_file"},
+    {0, "READONLY", "this is a replica: set redis to its master"},
+    {0, "LOADING", "Redis is starting: try again"},
+    {0, "MISCONF", "Redis takes no writes: its log tells why"},
+    {0, "NOPERM", "the ACL of its user denies it: see nixie-redis(7)"},
+};
+
+static void report_fault(struct check *check, const char *fault)
+{
+    const char *advice = "set redis, or see the log of Redis";
+
+    if (strstr(fault, strerror(EACCES)) != NULL) {
+        command_check_report(check, CHECK_SKIP, "redis", "%s: run this as root",
+                             fault);
+        return;
+    }
+    if (strncmp(fault, "redis: ", 7) == 0) {
+        fault += 7; /* the line begins so */
+    }
+    for (size_t i = 0; i < sizeof advices / sizeof advices[0]; i++) {
+        const char *words = advices[i].cause == 0 ? advices[i].words
+                                                  : strerror(advices[i].cause);
+
+        if (strstr(fault, words) != NULL) {
+            advice = advices[i].advice;
+            break;
+        }
+    }
+    command_check_report(check, CHECK_FAIL, "redis", "%s: %s", fault, advice);
+}
+
+/* A kind of what nixied sends, on a key that nobody has. */
+static const struct probe {
+    const char *words[3]; /* "": the key */
+    size_t count;
+} probes[] = {
+    {{"TYPE", ""}, 2},          {{"HMGET", "", "reason"}, 3}, {{"PTTL", ""}, 2},
+    {{"HGET", "", "x"}, 3},     {{"HDEL", "", "x"}, 3},       {{"DEL", ""}, 2},
+    {{"EXPIREAT", "", "1"}, 3},
+};
+
+/* False when there is no use in going on. */
+static bool check_rights(struct check *check, struct command_store *store)
+{
+    char denied[NAMES_MAX] = "";
+    char key[STORE_KEY_MAX];
+
+    (void)snprintf(key, sizeof key, "%s{00}:check",
+                   check->settings->key_prefix);
+    for (size_t i = 0; i < sizeof probes / sizeof probes[0]; i++) {
+        const char *words[3];
+        struct error error = {""};
+        redisReply *reply;
+        size_t used = strlen(denied);
+
+        for (size_t j = 0; j < probes[i].count; j++) {
+            words[j] = probes[i].words[j][0] == '\0' ? key : probes[i].words[j];
+        }
+        reply = command_store_ask(store, &error, probes[i].count, words);
+        if (reply == NULL && strstr(error.text, "NOPERM") != NULL) {
+            (void)snprintf(denied + used, sizeof denied - used, " %s",
+                           words[0]);
+        } else if (reply == NULL) {
+            report_fault(check, error.text);
+            return false;
+        }
+        freeReplyObject(reply);
+    }
+    if (denied[0] != '\0') {
+        command_check_report(check, CHECK_FAIL, "redis",
+                             "the ACL of its user %s denies, on keys such as "
+                             "%s:%s; nixie-redis(7) has an ACL that suffices",
+                             user_of(check), key, denied);
+    }
+    return true;
 }
 
 void command_check_store(struct check *check)
@@ -271,14 +499,16 @@ void command_check_store(struct check *check)
     struct command_store *store;
 
     check_password(check);
+    check_way(check);
     store = command_store_open(check->settings, &error);
     if (store == NULL) {
-        command_check_report(check, CHECK_FAIL, "redis",
-                             "%s: start Redis, or set redis", error.text);
+        report_fault(check, error.text);
         return;
     }
-    check_info(check, store);
-    check_list(check, store, "suppress list", STORE_SUPPRESS);
-    check_list(check, store, "allow list", STORE_ALLOW);
+    if (check_rights(check, store)) {
+        check_info(check, store);
+        check_list(check, store, "suppress list", STORE_SUPPRESS);
+        check_list(check, store, "allow list", STORE_ALLOW);
+    }
     command_store_close(store);
 }

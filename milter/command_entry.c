@@ -169,7 +169,9 @@ static void print_value(const struct command_entry *entry)
         return;
     }
     if (value->type == REDIS_REPLY_STRING) {
-        print_member(text_of("note"), command_store_text(value));
+        if (value->len > 0) {
+            print_member(text_of("note"), command_store_text(value));
+        }
     } else if (value->type == REDIS_REPLY_INTEGER) {
         (void)printf("  entries: %lld\n", value->integer);
     } else if (value->type == REDIS_REPLY_ARRAY) {

@@ -1,5 +1,6 @@
 #include "clock.h"
 #include "command.h"
+#include "command_entry.h"
 #include "command_store.h"
 #include "control.h"
 #include "control_request.h"
@@ -57,6 +58,25 @@ static bool check_text(const struct command_call *call, const char *name,
         return false;
     }
     return true;
+}
+
+/* Clients see it in the refusal, and statistics have it in field names. */
+static bool check_reason(const struct command_call *call)
+{
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyz0123456789_.-";
+    const char *value = command_value(call, "reason");
+    size_t length = value == NULL ? 0 : strlen(value);
+
+    if (value == NULL || (length > 0 && length <= CONTROL_REASON_MAX &&
+                          strspn(value, allowed) == length)) {
+        return true;
+    }
+    command_complain(call,
+                     "--reason takes a word such as user_unknown, of at most "
+                     "%d lower-case letters, digits, underscores, dots and "
+                     "hyphens; a sentence belongs into --note",
+                     CONTROL_REASON_MAX);
+    return false;
 }
 
 /* "30d", "2026-12-24", "2026-12-24T18:00:00Z". */
@@ -127,8 +147,7 @@ static bool take_options(struct change *change)
 {
     const struct command_call *call = change->call;
 
-    if (!command_scope(call, &change->scope) ||
-        !check_text(call, "reason", CONTROL_REASON_MAX) ||
+    if (!command_scope(call, &change->scope) || !check_reason(call) ||
         !check_text(call, "note", CONTROL_NOTE_MAX) || !take_expiry(change)) {
         return false;
     }
@@ -139,7 +158,10 @@ static bool take_options(struct change *change)
 
 static bool take_pattern(struct change *change, const char *typed)
 {
-    if (!command_pattern(change->call, typed, &change->pattern)) {
+    /* what should not be there must still be got rid of */
+    if (change->removal
+            ? !command_pattern(change->call, typed, &change->pattern)
+            : !command_new_pattern(change->call, typed, &change->pattern)) {
         return false;
     }
     if (!store_key_list(change->call->settings->key_prefix,
@@ -401,8 +423,23 @@ static void print_result(const struct change *change,
                    : "; Redis does not answer, nixied will apply it");
 }
 
+/* The note of a plain string, which the hash that replaces it has not. */
+static void find_note(struct change *change, char note[SHOWN_MAX])
+{
+    struct command_entry entry;
+    struct error ignored;
+
+    note[0] = '\0';
+    if (command_entry_read(change->store, &change->key, &entry, &ignored) > 0 &&
+        strcmp(entry.kind, "string") == 0) {
+        (void)text_escape(command_store_text(entry.value), note, SHOWN_MAX);
+    }
+    command_entry_clear(&entry);
+}
+
 static enum command_status change_one(struct change *change)
 {
+    char note[SHOWN_MAX] = "";
     struct change_result result = {.word = "added"};
     struct error error;
     int existed =
@@ -420,11 +457,18 @@ static enum command_status change_one(struct change *change)
         result.word = "removed";
     } else if (existed == 1) {
         result.word = "updated";
+        find_note(change, note);
     }
     make_event(change, existed);
     status = carry_out(change, &result);
     if (status == COMMAND_OK) {
         print_result(change, &result);
+    }
+    if (status == COMMAND_OK && note[0] != '\0') {
+        command_complain(change->call,
+                         "the entry was a plain string; its note is dropped: "
+                         "\"%s\"",
+                         note);
     }
     return status;
 }

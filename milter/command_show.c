@@ -8,6 +8,7 @@
 #include <string.h>
 
 #define GLOB_SUBJECT_MAX 512
+#define KIND_MAX         40 /* a module may have added a type to Redis */
 
 /* --- show -------------------------------------------------------------- */
 
@@ -161,7 +162,9 @@ static void put_remarks(const struct line *line)
         (void)fputc(' ', stdout);
         command_put(line->note);
     }
-    if (!line->key.normal && line->key.write.length > 0) {
+    if (line->key.normal && line->key.doubt != NULL) {
+        (void)printf(" (hardly ever matches: %s)", line->key.doubt);
+    } else if (!line->key.normal && line->key.write.length > 0) {
         (void)fputs(" (never matches; write ", stdout);
         command_put(
             (struct text){line->key.write.text, line->key.write.length});
@@ -174,16 +177,18 @@ static void put_remarks(const struct line *line)
 static void print_line(const struct line *line)
 {
     bool hash = text_is(line->kind, "hash");
-    char expires[20] = "never";
+    char kind[KIND_MAX];
 
-    if (line->expires_at[0] != '\0') { /* without fraction and Z */
-        (void)text_copy((struct text){line->expires_at, 19}, expires,
-                        sizeof expires);
-    }
+    (void)snprintf(kind, sizeof kind, "(%.*s)", (int)line->kind.length,
+                   line->kind.bytes);
     put_column(line->key.pattern, 32);
     put_column(or_dash(line->key.scope), 10);
-    put_column(hash ? or_dash(line->reason) : line->kind, 16);
-    (void)fputs(expires, stdout);
+    put_column(hash ? or_dash(line->reason) : text_of(kind), 16);
+    if (line->expires_at[0] == '\0') {
+        (void)fputs("never", stdout);
+    } else { /* without the fraction */
+        (void)printf("%.19sZ", line->expires_at);
+    }
     put_remarks(line);
     (void)fputc('\n', stdout);
 }
@@ -202,8 +207,9 @@ static void print_line_json(struct text key, const struct line *line)
     if (line->expires_at[0] != '\0') {
         command_json_set(object, "expires_at", text_of(line->expires_at));
     }
-    (void)json_object_set_new(object, "matches",
-                              json_boolean(line->key.normal));
+    (void)json_object_set_new(
+        object, "matches",
+        json_boolean(line->key.normal && line->key.doubt == NULL));
     if (!line->key.normal && line->key.write.length > 0) {
         command_json_set(
             object, "write",

@@ -17,6 +17,19 @@ struct command_store {
     struct redis_link *link;
 };
 
+/* A refusal that quotes the password is kept from us: then say what it was. */
+static void tell_login(enum redis_fault fault, struct error *error)
+{
+    size_t length = strlen(error->text);
+
+    if (length >= 2 && memcmp(error->text + length - 2, ": ", 2) == 0) {
+        (void)snprintf(error->text + length, sizeof error->text - length,
+                       fault == REDIS_FAULT_LOGIN
+                           ? "user or password is wrong"
+                           : "for a reason that holds the password");
+    }
+}
+
 struct command_store *command_store_open(const struct settings *settings,
                                          struct error *error)
 {
@@ -43,6 +56,7 @@ struct command_store *command_store_open(const struct settings *settings,
     }
     if (!redis_link_open(store->link, clock_monotonic_ms() + COMMAND_STORE_MS,
                          error)) {
+        tell_login(redis_link_fault(store->link), error);
         goto fail;
     }
     return store;
@@ -218,6 +232,19 @@ static bool looked_up_pattern(const struct settings *settings, struct text key,
             mailbox_candidate(&mailbox, 0, pattern));
 }
 
+const char *command_store_doubt(struct text pattern)
+{
+    if (memchr(pattern.bytes, '*', pattern.length) != NULL) {
+        return "no globs: @example.org is the whole domain, @.example.org its "
+               "subdomains, ann@ any domain";
+    }
+    if (memchr(pattern.bytes, '@', pattern.length) == NULL) {
+        return "without @ it matches recipients without a domain only: write "
+               "ann@ for any domain";
+    }
+    return NULL;
+}
+
 bool command_store_parse(const struct settings *settings, enum store_list list,
                          struct text key, struct command_store_key *parsed)
 {
@@ -231,6 +258,7 @@ bool command_store_parse(const struct settings *settings, enum store_list list,
         return false;
     }
     parsed->pattern = rest;
+    parsed->doubt = command_store_doubt(rest);
     parsed->write.length = 0;
     (void)text_copy(parsed->scope, scope, sizeof scope);
     if (!looked_up_pattern(settings, rest, &pattern) ||

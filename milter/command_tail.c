@@ -28,7 +28,9 @@ struct tail {
     long lines;
     bool has_type;
     enum event_type type;
-    struct mailbox mailbox; /* address "": of every recipient */
+    bool has_recipient;
+    struct mailbox_pattern recipient;
+    bool told_strange; /* that lines which are no events are passed over */
     struct event_cursor *cursor;
     int descriptor; /* of the file that cursor reads; -1: none yet */
 };
@@ -52,13 +54,43 @@ static bool is_wanted(const struct tail *tail, const struct event *event)
                                      event->type == EVENT_HEARTBEAT)) {
         return false;
     }
-    return tail->mailbox.address_length == 0 ||
-           text_is(recipient_of(event), tail->mailbox.address);
+    return !tail->has_recipient ||
+           text_is(recipient_of(event), tail->recipient.text);
 }
 
-/* Whether a line would be shown; what is no event is, unless we filter. */
-static bool is_wanted_line(const struct tail *tail, const char *line,
-                           size_t length)
+/*
+ * An event all the same, of a newer nixie: a JSON object with a schema. It is
+ * ASCII, as our lines are; other bytes would reach the terminal raw.
+ */
+static bool is_newer_event(const char *line, size_t length)
+{
+    const char *schema;
+    json_t *root;
+    bool found;
+
+    for (size_t i = 0; i < length; i++) {
+        if (line[i] < 0x20 || line[i] > 0x7e) {
+            return false;
+        }
+    }
+    root = json_loadb(line, length, 0, NULL);
+    schema = json_string_value(json_object_get(root, "schema"));
+    found = schema != NULL && strncmp(schema, "nixie/", 6) == 0;
+    json_decref(root);
+    return found;
+}
+
+/* A torn line, say, or a file of another kind: once is enough. */
+static void tell_strange(struct tail *tail)
+{
+    if (!tail->told_strange) {
+        tail->told_strange = true;
+        command_complain(tail->call, "lines that are no events are left out");
+    }
+}
+
+/* Whether a line would be shown. */
+static bool is_wanted_line(struct tail *tail, const char *line, size_t length)
 {
     struct event event;
     struct error ignored;
@@ -66,7 +98,11 @@ static bool is_wanted_line(const struct tail *tail, const char *line,
     bool wanted;
 
     if (json == NULL) {
-        return !tail->has_type && tail->mailbox.address_length == 0;
+        if (!is_newer_event(line, length)) {
+            tell_strange(tail);
+            return false;
+        }
+        return !tail->has_type && !tail->has_recipient;
     }
     wanted = is_wanted(tail, &event);
     event_json_free(json);
@@ -97,6 +133,7 @@ static const struct shown {
 } shown[] = {
     {"action", offsetof(struct event, action)},
     {"reason", offsetof(struct event, reason)},
+    {"suppression_pattern", offsetof(struct event, suppression_pattern)},
     {"suppression_reason", offsetof(struct event, suppression_reason)},
     {"enhanced_status", offsetof(struct event, enhanced_status)},
     {"diagnostic", offsetof(struct event, diagnostic)},
@@ -108,6 +145,7 @@ static const struct shown {
     {"suppression_expires_at", offsetof(struct event, suppression_expires_at)},
     {"gap_reason", offsetof(struct event, gap_reason)},
     {"store_endpoint", offsetof(struct event, store_endpoint)},
+    {"store_state", offsetof(struct event, store_state)},
     {"store_error", offsetof(struct event, store_error)},
 };
 
@@ -142,6 +180,25 @@ static void put_time(int64_t us)
     (void)fputs(text, stdout);
 }
 
+/* What is as usual is not shown, so that the line stays short. */
+static bool tells_something(const struct event *event, size_t offset,
+                            struct text value)
+{
+    if (value.bytes == NULL) {
+        return false;
+    }
+    if (offset == offsetof(struct event, store_state)) {
+        return !text_is(value, "ok");
+    }
+    if (offset == offsetof(struct event, suppression_pattern)) {
+        struct text recipient = recipient_of(event);
+
+        return value.length != recipient.length ||
+               memcmp(value.bytes, recipient.bytes, value.length) != 0;
+    }
+    return true;
+}
+
 static void print_event(const struct tail *tail, const struct event *event)
 {
     const char *colour = tail->coloured ? colours[event->type] : NULL;
@@ -159,7 +216,7 @@ static void print_event(const struct tail *tail, const struct event *event)
         struct text value;
 
         memcpy(&value, (const char *)event + shown[i].offset, sizeof value);
-        if (value.bytes != NULL) {
+        if (tells_something(event, shown[i].offset, value)) {
             put_member(shown[i].name, value);
         }
     }
@@ -171,28 +228,15 @@ static void print_event(const struct tail *tail, const struct event *event)
             (void)printf(" %s=%lld", numbers[i].name, (long long)number);
         }
     }
+    if (event->transaction_id.length > 0) { /* as a refusal has it */
+        (void)fputs(" [", stdout);
+        command_put(event->transaction_id);
+        (void)fputc(']', stdout);
+    }
     (void)fputc('\n', stdout);
 }
 
-/*
- * A JSON object in ASCII, as our lines are: what is not (a torn line) would
- * stop a program that reads, and other bytes reach the terminal raw.
- */
-static bool is_object(const char *line, size_t length)
-{
-    json_t *root;
-
-    for (size_t i = 0; i < length; i++) {
-        if (line[i] < 0x20 || line[i] > 0x7e) {
-            return false;
-        }
-    }
-    root = json_loadb(line, length, 0, NULL);
-    json_decref(root);
-    return root != NULL && length > 0 && line[0] == '{';
-}
-
-static void show_line(const struct tail *tail, const char *line, size_t length)
+static void show_line(struct tail *tail, const char *line, size_t length)
 {
     struct event event;
     struct error error;
@@ -202,16 +246,14 @@ static void show_line(const struct tail *tail, const char *line, size_t length)
         return;
     }
     if (tail->call->json) {
-        if (is_object(line, length)) {
-            (void)fwrite(line, 1, length, stdout);
-            (void)fputc('\n', stdout);
-        }
+        (void)fwrite(line, 1, length, stdout);
+        (void)fputc('\n', stdout);
         return;
     }
     json = event_json_decode(line, length, &event, &error);
     if (json != NULL) {
         print_event(tail, &event);
-    } else { /* a torn line, or a newer nixie's */
+    } else { /* a newer nixie's */
         command_put((struct text){line, length});
         (void)fputc('\n', stdout);
     }
@@ -267,12 +309,13 @@ static off_t newline_before(struct backward *backward, off_t before)
     return -1;
 }
 
-static bool is_wanted_at(const struct tail *tail, off_t start, off_t end)
+static bool is_wanted_at(struct tail *tail, off_t start, off_t end)
 {
     char line[EVENT_LINE_MAX];
     ssize_t got;
 
     if (end - start > EVENT_LINE_MAX) {
+        tell_strange(tail);
         return false;
     }
     got = pread(tail->descriptor, line, (size_t)(end - start), start);
@@ -280,7 +323,7 @@ static bool is_wanted_at(const struct tail *tail, off_t start, off_t end)
 }
 
 /* Where the last lines that are wanted begin. */
-static off_t find_start(const struct tail *tail, off_t size)
+static off_t find_start(struct tail *tail, off_t size)
 {
     struct backward backward = {.descriptor = tail->descriptor};
     off_t end = newline_before(&backward, size);
@@ -517,6 +560,30 @@ static bool take_lines(struct tail *tail)
     return false;
 }
 
+/* Changes of a list have a pattern in its place, so that one will do too. */
+static bool take_recipient(struct tail *tail, const char *recipient)
+{
+    const struct mailbox_rules *rules = &tail->call->settings->mailbox_rules;
+    char escaped[SHOWN_MAX];
+    struct mailbox mailbox;
+
+    tail->has_recipient = true;
+    if (mailbox_parse_pattern(text_of(recipient), rules, &tail->recipient) !=
+        MAILBOX_PATTERN_INVALID) {
+        return true;
+    }
+    (void)text_escape(text_of(recipient), escaped, sizeof escaped);
+    if (mailbox_parse(text_of(recipient), rules, &mailbox) == MAILBOX_LONG) {
+        command_complain(tail->call,
+                         "--recipient takes an address of at most %d bytes",
+                         MAILBOX_MAX);
+    } else {
+        command_complain(
+            tail->call, "\"%s\" is no mailbox; write ann@example.org", escaped);
+    }
+    return false;
+}
+
 static bool take_filters(struct tail *tail)
 {
     const char *type = command_value(tail->call, "type");
@@ -534,8 +601,7 @@ static bool take_filters(struct tail *tail)
             return false;
         }
     }
-    return recipient == NULL ||
-           command_mailbox(tail->call, recipient, &tail->mailbox);
+    return recipient == NULL || take_recipient(tail, recipient);
 }
 
 static bool take_options(struct tail *tail)

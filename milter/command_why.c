@@ -225,8 +225,9 @@ static struct text reply_of(const struct findings *findings, char *buffer,
 
     envelope_reply(findings->call->settings, &findings->answer.entry,
                    findings->mailbox.address, "ID", &reply);
-    length = snprintf(buffer, size, "%s %s %s", reply.code,
-                      reply.enhanced_status, reply.text);
+    length =
+        snprintf(buffer, size, "%s %s%s%s", reply.code, reply.enhanced_status,
+                 reply.enhanced_status[0] == '\0' ? "" : " ", reply.text);
     return (struct text){buffer, length < 0 ? 0 : strlen(buffer)};
 }
 
@@ -251,7 +252,9 @@ static void print_decision(const struct findings *findings)
     const struct verdict *verdict = &verdicts[findings->answer.verdict];
     char buffer[1024];
 
-    (void)printf("decision: %s\n", decision_of(findings->result));
+    (void)printf("decision: %s\n", findings->result == SUPPRESSION_ABSENT
+                                       ? "not listed"
+                                       : decision_of(findings->result));
     if (findings->has_detail) {
         command_entry_print(&findings->detail);
     }

@@ -22,6 +22,7 @@
 
 #define SOCKET_NAME   "control.sock"
 #define CLIENT_MS     2000 /* a slow client keeps others waiting so long */
+#define DRAINED_MAX   ((size_t)1024 * 1024)
 #define ANSWER_MAX    4096 /* an error text, each byte of it escaped */
 #define BACKLOG       16
 #define RETRY_MS      20 /* after a full backlog */
@@ -209,8 +210,26 @@ static void serve_line(struct control *control, int connection,
     control_request_free(request);
 }
 
+/*
+ * The rest of a line that is too long: who still writes would get a broken
+ * pipe and never read what we say.
+ */
+static void drain_line(int connection, int stop, int64_t deadline_ms)
+{
+    char block[EVENT_LINE_MAX];
+
+    for (size_t drained = 0; drained < DRAINED_MAX; drained += sizeof block) {
+        if (receive_line(connection, block, sizeof block, stop, deadline_ms) >=
+                0 ||
+            errno != EMSGSIZE) {
+            return;
+        }
+    }
+}
+
 static void serve(struct control *control, int connection)
 {
+    int64_t deadline_ms = clock_monotonic_ms() + CLIENT_MS;
     char line[EVENT_LINE_MAX];
     struct error error;
     ssize_t length;
@@ -220,11 +239,12 @@ static void serve(struct control *control, int connection)
         answer_error(connection, control->stop, &error);
         return;
     }
-    length = receive_line(connection, line, sizeof line, control->stop,
-                          clock_monotonic_ms() + CLIENT_MS);
+    length =
+        receive_line(connection, line, sizeof line, control->stop, deadline_ms);
     if (length >= 0) {
         serve_line(control, connection, line, (size_t)length);
     } else if (errno == EMSGSIZE) {
+        drain_line(connection, control->stop, deadline_ms);
         error_set(&error, "the request is longer than %d bytes",
                   EVENT_LINE_MAX);
         answer_error(connection, control->stop, &error);

@@ -17,15 +17,6 @@ static bool is_any(struct text text)
     return true;
 }
 
-static bool is_scope(struct text text)
-{
-    static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                                  "abcdefghijklmnopqrstuvwxyz"
-                                  "0123456789._-";
-
-    return text.length > 0 && strspn(text.bytes, allowed) == text.length;
-}
-
 /* In normal form; which case is kept is a setting of the sender's. */
 static bool is_pattern(struct text text)
 {
@@ -59,8 +50,9 @@ static const struct request_member {
 } request_members[] = {
     {"suppression_pattern", offsetof(struct event, suppression_pattern),
      MAILBOX_MAX + 2, is_pattern},
-    {"scope", offsetof(struct event, scope), STORE_SCOPE_MAX, is_scope},
-    {"origin", offsetof(struct event, origin), 16, is_scope},
+    {"scope", offsetof(struct event, scope), STORE_SCOPE_MAX,
+     store_scope_is_valid},
+    {"origin", offsetof(struct event, origin), 16, is_any},
     {"suppression_reason", offsetof(struct event, suppression_reason),
      CONTROL_REASON_MAX, is_any},
     {"suppression_origin", offsetof(struct event, suppression_origin), 64,
@@ -93,6 +85,8 @@ static bool is_list_change(enum event_type type)
 
 struct control_request {
     json_t *root;
+    char added_at[CLOCK_TIMESTAMP_SIZE];
+    char expires_at[CLOCK_TIMESTAMP_SIZE];
 };
 
 /*
@@ -159,6 +153,17 @@ static bool take_member(const char *name, const json_t *value,
     return false;
 }
 
+/* What clock_parse() takes has more forms than the event log. */
+static void format_time(struct text *time, char buffer[CLOCK_TIMESTAMP_SIZE])
+{
+    int64_t us;
+
+    if (time->bytes != NULL && clock_parse(time->bytes, time->length, &us)) {
+        clock_format(us, buffer);
+        *time = text_of(buffer);
+    }
+}
+
 static bool take_members(json_t *root, struct event *event, struct error *error)
 {
     const json_t *type_value = json_object_get(root, "type");
@@ -211,6 +216,9 @@ struct control_request *control_request_decode(const char *line, size_t length,
     if (!take_members(request->root, event, error)) {
         goto fail;
     }
+    event->origin = text_of("command"); /* whatever the sender says */
+    format_time(&event->suppression_added_at, request->added_at);
+    format_time(&event->suppression_expires_at, request->expires_at);
     return request;
 fail:
     control_request_free(request);

@@ -2,7 +2,9 @@
 
 #include "clock.h"
 
+#include <errno.h>
 #include <glib.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -333,39 +335,89 @@ static bool decode_member(const json_t *root, const struct event_member *member,
     return false;
 }
 
-struct event_json *event_json_decode(const char *line, size_t length,
-                                     struct event *event, struct error *error)
+static bool decode_members(const json_t *root, struct event *event,
+                           struct error *error)
 {
-    struct event_json *json = calloc(1, sizeof *json);
-    json_error_t cause;
-
-    if (json == NULL) {
-        error_set(error, "out of memory");
-        return NULL;
+    if (!json_is_object(root)) {
+        error_set(error, "no JSON object");
+        return false;
     }
-    json->root = json_loadb(line, length, JSON_REJECT_DUPLICATES, &cause);
-    if (json->root == NULL) {
+    if (!decode_head(root, event, error)) {
+        return false;
+    }
+    for (size_t i = 0; i < event_member_count; i++) {
+        if (!decode_member(root, &event_members[i], event, error)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/*
+ * Where memory is short jansson may go on with a token that lacks bytes, and
+ * say nothing: a good line then looks damaged, or names another mailbox. So
+ * its allocations pass here.
+ */
+static _Thread_local bool memory_was_short;
+static json_malloc_t allocate_below; /* set once, like below */
+static json_free_t free_below;
+
+static void *allocate(size_t size)
+{
+    void *memory = allocate_below(size);
+
+    if (memory == NULL) {
+        memory_was_short = true;
+    }
+    return memory;
+}
+
+static void watch_allocations(void)
+{
+    json_get_alloc_funcs(&allocate_below, &free_below);
+    json_set_alloc_funcs(allocate, free_below);
+}
+
+static json_t *decode(const char *line, size_t length, struct event *event,
+                      struct error *error)
+{
+    json_error_t cause;
+    json_t *root = json_loadb(line, length, JSON_REJECT_DUPLICATES, &cause);
+
+    if (root == NULL) {
         char text[2 * JSON_ERROR_TEXT_LENGTH];
 
         error_set(error, "no JSON: %s",
                   text_escape(text_of(cause.text), text, sizeof text));
-        goto fail;
+    } else if (!decode_members(root, event, error)) {
+        json_decref(root);
+        root = NULL;
     }
-    if (!json_is_object(json->root)) {
-        error_set(error, "no JSON object");
-        goto fail;
+    return root;
+}
+
+struct event_json *event_json_decode(const char *line, size_t length,
+                                     struct event *event, struct error *error)
+{
+    static pthread_once_t watched = PTHREAD_ONCE_INIT;
+    struct event_json *json;
+
+    (void)pthread_once(&watched, watch_allocations);
+    memory_was_short = false;
+    json = calloc(1, sizeof *json);
+    if (json == NULL) {
+        memory_was_short = true;
+    } else {
+        json->root = decode(line, length, event, error);
     }
-    if (!decode_head(json->root, event, error)) {
-        goto fail;
+    if (!memory_was_short && json->root != NULL) {
+        return json;
     }
-    for (size_t i = 0; i < event_member_count; i++) {
-        if (!decode_member(json->root, &event_members[i], event, error)) {
-            goto fail;
-        }
-    }
-    return json;
-fail:
     event_json_free(json);
+    if (memory_was_short) {
+        error_set(error, "out of memory");
+    }
+    errno = memory_was_short ? ENOMEM : EINVAL;
     return NULL;
 }
 

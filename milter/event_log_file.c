@@ -353,7 +353,9 @@ static bool is_event_line(const char *line, size_t length)
     struct event event;
     struct error ignored;
     struct event_json *json = event_json_decode(line, length, &event, &ignored);
-    bool is_event = json != NULL && event_type_is_outcome(event.type);
+    /* without memory to tell: a file that holds one may be rotated */
+    bool is_event =
+        json == NULL ? errno == ENOMEM : event_type_is_outcome(event.type);
 
     event_json_free(json);
     return is_event;

@@ -247,6 +247,22 @@ static void leave_file(struct event_log_writer *writer)
     event_log_file_close(&writer->file);
 }
 
+/*
+ * Behind the beginning, not before it: a number kept for a file that is then
+ * not begun would look like a file that was lost.
+ */
+static void keep_number(struct event_log_writer *writer, int64_t number)
+{
+    struct error error;
+
+    writer->newest_number = number;
+    if (!instance_keep_file_number(writer->instance, number, &error)) {
+        log_warning("event log: if this file is lost while nixied does not "
+                    "run, nobody will notice: file_number=%lld error=\"%s\"",
+                    (long long)number, error.text);
+    }
+}
+
 bool event_log_writer_begin_file(struct event_log_writer *writer,
                                  struct error *error)
 {
@@ -269,7 +285,7 @@ bool event_log_writer_begin_file(struct event_log_writer *writer,
     }
     leave_file(writer);
     writer->file = begun;
-    writer->newest_number = header.file_number;
+    keep_number(writer, header.file_number);
     writer->last_seq = header.seq;
     writer->lines++;
     writer->folder_changed = true;
@@ -466,28 +482,36 @@ static bool is_ours(const struct event_log_writer *writer,
            strcmp(found->instance, instance_id(writer->instance)) == 0;
 }
 
-/* Goes on with the newest of our files if it stands at the path. */
+/*
+ * Goes on with the newest of our files if it stands at the path. When a newer
+ * one is gone another is begun, so that the numbers of the files tell of it.
+ */
 static void go_on(struct event_log_writer *writer,
                   const struct event_files *files)
 {
+    int64_t newest = 0; /* of those that are there */
+
     for (size_t i = 0; i < files->count; i++) {
         const struct event_file *found = &files->file[i];
 
-        if (is_ours(writer, found) &&
-            found->file_number > writer->newest_number) {
-            writer->newest_number = found->file_number;
+        if (is_ours(writer, found) && found->file_number > newest) {
+            newest = found->file_number;
         }
+    }
+    writer->newest_number = instance_file_number(writer->instance);
+    if (newest >= writer->newest_number) {
+        keep_number(writer, newest);
     }
     for (size_t i = 0; i < files->count; i++) {
         const struct event_file *found = &files->file[i];
         struct error error;
 
-        if (!is_ours(writer, found) ||
-            found->file_number != writer->newest_number) {
+        if (!is_ours(writer, found) || found->file_number != newest) {
             continue;
         }
         see_numbers(writer, found);
-        if (strcmp(found->path, writer->options.path) != 0) {
+        if (newest < writer->newest_number ||
+            strcmp(found->path, writer->options.path) != 0) {
             continue;
         }
         if (event_log_file_continue(found, &writer->file, &error)) {

@@ -18,6 +18,8 @@
 #define FILE_NAME    "instance"
 #define FILE_NEW     "instance.new"
 #define FILE_DAMAGED "instance.damaged"
+#define NUMBER_NAME  "file_number"
+#define NUMBER_NEW   "file_number.new"
 #define LOCK_NAME    "lock"
 #define FILE_MAX     4096 /* ours has some 150 bytes */
 
@@ -42,10 +44,11 @@ struct instance {
     char *state_dir;
     int folder;
     int lock;
-    int64_t next;     /* the number to be given next */
-    int64_t reserved; /* numbers below it are taken on disk */
-    bool failing;     /* the last reservation failed */
-    bool untold;      /* fault is still to be told */
+    int64_t next;        /* the number to be given next */
+    int64_t reserved;    /* numbers below it are taken on disk */
+    int64_t file_number; /* the highest that was kept, or is to be */
+    bool failing;        /* the last reservation failed */
+    bool untold;         /* fault is still to be told */
     int64_t retry_ms;
     struct error fault;
 };
@@ -232,28 +235,35 @@ static bool identity_parse(const char *text, size_t length,
     return good;
 }
 
+/* All of a file of at most FILE_MAX bytes; its length, -1 with errno. */
+static ssize_t read_file(const struct instance *instance, const char *name,
+                         char text[FILE_MAX + 1])
+{
+    int fd = openat(instance->folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    ssize_t length;
+    int cause;
+
+    if (fd < 0) {
+        return -1;
+    }
+    length = read_text(fd, text, FILE_MAX + 1);
+    cause = errno;
+    (void)close(fd);
+    errno = cause;
+    return length;
+}
+
 enum load_result { LOADED, ABSENT, DAMAGED, UNREADABLE };
 
 static enum load_result identity_load(const struct instance *instance,
                                       struct identity *identity)
 {
     char text[FILE_MAX + 1];
-    ssize_t length;
-    int fd =
-        openat(instance->folder, FILE_NAME, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    ssize_t length = read_file(instance, FILE_NAME, text);
 
-    if (fd < 0) {
+    if (length < 0) {
         return errno == ENOENT ? ABSENT : UNREADABLE;
     }
-    length = read_text(fd, text, sizeof text);
-    if (length < 0) {
-        int cause = errno;
-
-        (void)close(fd);
-        errno = cause;
-        return UNREADABLE;
-    }
-    (void)close(fd);
     return identity_parse(text, (size_t)length, identity) ? LOADED : DAMAGED;
 }
 
@@ -269,11 +279,17 @@ static char *identity_dump(const struct identity *identity)
     return text;
 }
 
-/* On disk when it returns true, under its name and nothing half. */
-static bool identity_save(const struct instance *instance,
-                          const struct identity *identity, struct error *error)
+struct destination {
+    const char *name;
+    const char *name_new; /* until it is whole */
+    bool synced;          /* on disk when it is written */
+};
+
+/* Takes text, NULL for want of memory. Nothing half is ever under its name. */
+static bool write_file(const struct instance *instance,
+                       const struct destination *to, char *text,
+                       struct error *error)
 {
-    char *text = identity_dump(identity);
     int fd = -1;
     bool saved = false;
 
@@ -281,22 +297,30 @@ static bool identity_save(const struct instance *instance,
         errno = ENOMEM;
         goto out;
     }
-    fd = openat(instance->folder, FILE_NEW,
+    fd = openat(instance->folder, to->name_new,
                 O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
     saved = fd >= 0 && write_text(fd, text, strlen(text)) &&
-            write_text(fd, "\n", 1) && fsync(fd) == 0 &&
-            renameat(instance->folder, FILE_NEW, instance->folder, FILE_NAME) ==
-                0 &&
-            fsync(instance->folder) == 0;
+            write_text(fd, "\n", 1) && (!to->synced || fsync(fd) == 0) &&
+            renameat(instance->folder, to->name_new, instance->folder,
+                     to->name) == 0 &&
+            (!to->synced || fsync(instance->folder) == 0);
 out:
     if (!saved) {
-        error_set_errno(error, "write %s/" FILE_NAME, instance->state_dir);
+        error_set_errno(error, "write %s/%s", instance->state_dir, to->name);
     }
     if (fd >= 0) {
         (void)close(fd);
     }
     free(text);
     return saved;
+}
+
+static bool identity_save(const struct instance *instance,
+                          const struct identity *identity, struct error *error)
+{
+    static const struct destination to = {FILE_NAME, FILE_NEW, true};
+
+    return write_file(instance, &to, identity_dump(identity), error);
 }
 
 static bool reserve(struct instance *instance, struct error *error)
@@ -384,6 +408,29 @@ static bool take_identity(struct instance *instance, int64_t inode,
     return true;
 }
 
+/*
+ * Of this identity: a copied directory brings that of another. Garbage, or
+ * none, is no fault: the files of the log tell the number too.
+ */
+static void take_file_number(struct instance *instance)
+{
+    char text[FILE_MAX + 1], id[INSTANCE_ID_SIZE];
+    ssize_t length = read_file(instance, NUMBER_NAME, text);
+    json_t *object = length < 0 ? NULL
+                                : json_loadb(text, (size_t)length,
+                                             JSON_REJECT_DUPLICATES, NULL);
+    int64_t number;
+
+    if (json_is_object(object) &&
+        take_text(object, "instance", id, sizeof id) &&
+        strcmp(id, instance->identity.instance) == 0 &&
+        take_integer(object, "file_number", &number) && number > 0 &&
+        number <= SEQ_LIMIT) {
+        instance->file_number = number;
+    }
+    json_decref(object);
+}
+
 static bool open_folder(struct instance *instance, struct stat *status,
                         struct error *error)
 {
@@ -418,6 +465,7 @@ struct instance *instance_open(const char *state_dir, struct error *error)
         instance_close(instance);
         return NULL;
     }
+    take_file_number(instance);
     return instance;
 }
 
@@ -449,6 +497,33 @@ void instance_seen_seq(struct instance *instance, int64_t seq)
     if (seq >= instance->next && seq < SEQ_LIMIT) {
         instance->next = seq + 1;
     }
+}
+
+int64_t instance_file_number(const struct instance *instance)
+{
+    return instance->file_number;
+}
+
+/*
+ * Not synced, and in a file of its own: a rotation must not wait for the disk,
+ * and what a power failure makes of this file must not cost the identity.
+ */
+bool instance_keep_file_number(struct instance *instance, int64_t number,
+                               struct error *error)
+{
+    static const struct destination to = {NUMBER_NAME, NUMBER_NEW, false};
+    json_t *object;
+    char *text;
+
+    if (number <= instance->file_number) {
+        return true;
+    }
+    instance->file_number = number;
+    object = json_pack("{s:s, s:I}", "instance", instance->identity.instance,
+                       "file_number", (json_int_t)number);
+    text = object == NULL ? NULL : json_dumps(object, JSON_COMPACT);
+    json_decref(object);
+    return write_file(instance, &to, text, error);
 }
 
 void instance_close(struct instance *instance)

@@ -7,6 +7,7 @@
 #include "config.h"
 
 #include "command.h"
+#include "descriptors.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -24,6 +25,10 @@
     {                                                                          \
         "scope", 0, "NAME", "the list of this scope, not the one for all"      \
     }
+
+/* Patterns themselves are no globs, which this shows. */
+#define MATCH_HELP                                                             \
+    "only entries that the shell's * and ? match: '*@example.org'"
 
 #define PATTERN_DETAIL                                                         \
     "A pattern is ann@example.org, @example.org (the domain), @.example.org\n" \
@@ -81,7 +86,7 @@ static const struct command commands[] = {
      .list = STORE_SUPPRESS,
      .run = command_list_list,
      .options = {{"scope", 0, "NAME", "only this scope"},
-                 {"match", 'm', "GLOB", "only patterns like '*@example.org'"}}},
+                 {"match", 'm', "GLOB", MATCH_HELP}}},
     {.name = "allow add",
      .arguments = "PATTERN...",
      .summary = "always deliver to it, whatever is suppressed",
@@ -119,7 +124,7 @@ static const struct command commands[] = {
      .list = STORE_ALLOW,
      .run = command_list_list,
      .options = {{"scope", 0, "NAME", "only this scope"},
-                 {"match", 'm', "GLOB", "only patterns like '*@example.org'"}}},
+                 {"match", 'm', "GLOB", MATCH_HELP}}},
     {.name = "why",
      .arguments = "ADDRESS",
      .summary = "what becomes of mail to it, and what is known of it",
@@ -173,6 +178,15 @@ static const struct command commands[] = {
 
 /* --- help -------------------------------------------------------------- */
 
+static void print_summary(const struct command *command)
+{
+    char usage[64];
+
+    (void)snprintf(usage, sizeof usage, "%s %s", command->name,
+                   command->arguments);
+    (void)printf("  %-25s %s\n", usage, command->summary);
+}
+
 static void print_help(void)
 {
     (void)fputs("usage: nixie [-c FILE] [--json] COMMAND [ARGUMENTS]\n"
@@ -180,11 +194,7 @@ static void print_help(void)
                 "Mailboxes that get no mail: the list, and why.\n\n",
                 stdout);
     for (size_t i = 0; i < COMMANDS; i++) {
-        char usage[64];
-
-        (void)snprintf(usage, sizeof usage, "%s %s", commands[i].name,
-                       commands[i].arguments);
-        (void)printf("  %-25s %s\n", usage, commands[i].summary);
+        print_summary(&commands[i]);
     }
     (void)fputs(
         "\n  -c, --config FILE         the configuration (" SETTINGS_FILE ")\n"
@@ -198,8 +208,9 @@ static void print_help(void)
 
 static void print_command_help(const struct command *command)
 {
-    (void)printf("usage: nixie %s [OPTIONS] %s\n\n%s\n", command->name,
-                 command->arguments, command->summary);
+    (void)printf("usage: nixie %s [OPTIONS]%s%s\n\n%s\n", command->name,
+                 command->arguments[0] == '\0' ? "" : " ", command->arguments,
+                 command->summary);
     if (command->detail != NULL) {
         (void)printf("\n%s", command->detail);
     }
@@ -270,6 +281,26 @@ static bool begins_command(const char *word)
     return false;
 }
 
+/* "nixie help suppress": its verbs. */
+static void print_verbs(const char *word)
+{
+    size_t length = strlen(word);
+
+    (void)printf("usage: nixie %s VERB [OPTIONS] [ARGUMENTS]\n\n", word);
+    for (size_t i = 0; i < COMMANDS; i++) {
+        if (strncmp(commands[i].name, word, length) == 0 &&
+            commands[i].name[length] == ' ') {
+            print_summary(&commands[i]);
+        }
+    }
+    (void)printf("\n\"nixie help %s VERB\" tells more of each.\n", word);
+}
+
+static bool asks_for_help(const char *word)
+{
+    return strcmp(word, "-h") == 0 || strcmp(word, "--help") == 0;
+}
+
 static enum command_status complain_no_command(int argc, char *const *argv)
 {
     char shown[SHOWN_MAX];
@@ -300,6 +331,10 @@ static enum command_status help(int argc, char *const *argv)
         return COMMAND_OK;
     }
     command = find_command(argc, argv, &words);
+    if (command == NULL && argc == 1 && begins_command(argv[0])) {
+        print_verbs(argv[0]);
+        return COMMAND_OK;
+    }
     if (command == NULL) {
         return complain_no_command(argc, argv);
     }
@@ -342,6 +377,10 @@ static enum command_status run_command(struct command_call *call, int argc,
     int words;
 
     call->command = find_command(argc, argv, &words);
+    if (call->command == NULL && argc == 2 && begins_command(argv[0]) &&
+        asks_for_help(argv[1])) {
+        return help(1, argv);
+    }
     if (call->command == NULL) {
         return complain_no_command(argc, argv);
     }
@@ -409,6 +448,9 @@ int main(int argc, char **argv)
 {
     enum command_status status;
 
+    if (!descriptors_fill()) {
+        return (int)COMMAND_FAULT; /* and nowhere to say so */
+    }
     /* a reader that has enough is no fault: writes fail, and we end */
     (void)signal(SIGPIPE, SIG_IGN);
     status = run(argc, argv);

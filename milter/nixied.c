@@ -1,8 +1,10 @@
 #include "config.h"
 
 #include "daemon.h"
+#include "descriptors.h"
 #include "log.h"
 #include "settings.h"
+#include "settings_check.h"
 
 #include <getopt.h>
 #include <signal.h>
@@ -92,6 +94,10 @@ int main(int argc, char **argv)
         return status;
     }
     daemon_block_signals();
+    /* so that no file of ours becomes standard error */
+    if (!descriptors_fill()) {
+        return EXIT_FAILURE;
+    }
     /* before anything writes to a socket */
     (void)signal(SIGPIPE, SIG_IGN);
     /* a file over RLIMIT_FSIZE is a full disk, not a reason to die */
@@ -105,6 +111,14 @@ int main(int argc, char **argv)
     if (settings == NULL) {
         log_error("%s", error.text);
         return EXIT_FAILURE;
+    }
+    if (!settings_check_host(settings, &error)) {
+        if (!arguments.check_only) {
+            log_error("%s", error.text);
+            settings_free(settings);
+            return EXIT_FAILURE;
+        }
+        log_warning("nixied would not start here: %s", error.text);
     }
     if (arguments.check_only) {
         (void)printf("%s: good\n", arguments.config == NULL ? "the defaults"

@@ -49,6 +49,7 @@ struct recorder {
     pthread_cond_t changed;
     bool stopping;
     int64_t stop_ms; /* until then, what is there may still be applied */
+    bool woken;      /* since the last wait: it does not wait */
     bool ended;
     bool connected;
     int64_t caught_up_us; /* when nothing was left to apply, last */
@@ -76,7 +77,7 @@ static bool is_stopping(struct recorder *recorder, int64_t *stop_ms)
     return stopping;
 }
 
-/* Until the time is over or recorder_stop() is called. */
+/* Until the time is over or somebody has called _stop() or _wake(). */
 static void wait_for(struct recorder *recorder, int64_t ms)
 {
     struct timespec deadline;
@@ -84,10 +85,11 @@ static void wait_for(struct recorder *recorder, int64_t ms)
 
     deadline_in(ms, &deadline);
     (void)pthread_mutex_lock(&recorder->lock);
-    while (!recorder->stopping && status != ETIMEDOUT) {
+    while (!recorder->stopping && !recorder->woken && status != ETIMEDOUT) {
         status = pthread_cond_timedwait(&recorder->changed, &recorder->lock,
                                         &deadline);
     }
+    recorder->woken = false;
     (void)pthread_mutex_unlock(&recorder->lock);
 }
 
@@ -352,7 +354,8 @@ static enum store_result work(struct recorder *recorder, struct error *error)
     return result == STORE_DONE ? work_in_turn(recorder, error) : result;
 }
 
-static void save_position(struct recorder *recorder)
+/* False when what is on disk is older than what is known. */
+static bool save_position(struct recorder *recorder)
 {
     struct recorder_position position;
     struct error error;
@@ -361,28 +364,36 @@ static void save_position(struct recorder *recorder)
     if (!recorder_chain_position(recorder->members[0].chain, &position) ||
         (position.offset == recorder->saved_offset &&
          position.file_number == recorder->saved_file)) {
-        return;
+        return true;
     }
     if (recorder_position_save(recorder->options.state_dir, &position,
                                &error)) {
         recorder->saved_offset = position.offset;
         recorder->saved_file = position.file_number;
         recorder->told_position = false;
-    } else if (!recorder->told_position) {
+        return true;
+    }
+    if (!recorder->told_position) {
         recorder->told_position = true;
         log_warning("recorder.position cannot be written, more is read at the "
                     "next start: error=\"%s\"",
                     error.text);
     }
+    return false;
 }
 
+/*
+ * The position first: when the file is gone that it leads to, the next start
+ * takes that for a loss.
+ */
 static void retain(struct recorder *recorder)
 {
     int64_t before_us =
         clock_now_us() - recorder->options.retention_seconds * 1000000;
+    size_t first = save_position(recorder) ? 0 : 1; /* our own is 0 */
 
     recorder->retention_ms = clock_monotonic_ms() + RETENTION_MS;
-    for (size_t i = 0; i < recorder->member_count; i++) {
+    for (size_t i = first; i < recorder->member_count; i++) {
         recorder_chain_retain(recorder->members[i].chain, before_us);
     }
 }
@@ -413,7 +424,7 @@ static void look_after(struct recorder *recorder)
     recorder_chain_state(recorder->members[0].chain, &own);
     publish(recorder);
     if (clock_monotonic_ms() >= recorder->position_ms) {
-        save_position(recorder);
+        (void)save_position(recorder);
     }
     if (clock_monotonic_ms() >= recorder->retention_ms) {
         retain(recorder);
@@ -450,7 +461,7 @@ static void *run(void *argument)
             wait_for(recorder, fault_happens(recorder, result, error.text));
         }
     }
-    save_position(recorder);
+    (void)save_position(recorder);
     (void)pthread_mutex_lock(&recorder->lock);
     recorder->ended = true;
     (void)pthread_cond_broadcast(&recorder->changed);
@@ -489,8 +500,21 @@ static bool make_lock(struct recorder *recorder)
     return made;
 }
 
+/* Numbers that the log has not given yet would pass over those to come. */
+static bool is_possible(const struct recorder_position *position,
+                        int64_t last_seq)
+{
+    bool possible = position->seq <= last_seq;
+
+    for (unsigned bucket = 0; bucket < STORE_BUCKETS; bucket++) {
+        possible = possible && position->applied[bucket] <= last_seq;
+    }
+    return possible;
+}
+
 static void resume(struct recorder *recorder)
 {
+    int64_t last_seq = event_log_last_seq(recorder->options.log);
     struct recorder_position position;
     struct error error;
 
@@ -503,7 +527,14 @@ static void resume(struct recorder *recorder)
         }
         return;
     }
-    if (strcmp(position.instance, recorder->options.instance) == 0) {
+    if (strcmp(position.instance, recorder->options.instance) != 0) {
+        return;
+    }
+    if (!is_possible(&position, last_seq)) {
+        log_warning("recorder.position is ahead of the event log, files are "
+                    "read from their beginning: seq=%lld last_seq=%lld",
+                    (long long)position.seq, (long long)last_seq);
+    } else {
         recorder_chain_resume(recorder->members[0].chain, &position);
     }
 }
@@ -560,6 +591,14 @@ bool recorder_wait(struct recorder *recorder, int64_t seq, int timeout_ms)
     return applied;
 }
 
+void recorder_wake(struct recorder *recorder)
+{
+    (void)pthread_mutex_lock(&recorder->lock);
+    recorder->woken = true;
+    (void)pthread_cond_broadcast(&recorder->changed);
+    (void)pthread_mutex_unlock(&recorder->lock);
+}
+
 void recorder_state(struct recorder *recorder, struct recorder_state *state)
 {
     struct recorder_chain_state own;
@@ -591,6 +630,7 @@ void recorder_stop(struct recorder *recorder, int timeout_ms)
     (void)pthread_mutex_lock(&recorder->lock);
     recorder->stopping = true;
     recorder->stop_ms = clock_monotonic_ms() + timeout_ms;
+    recorder_store_end_by(recorder->store, recorder->stop_ms);
     (void)pthread_cond_broadcast(&recorder->changed);
     (void)pthread_mutex_unlock(&recorder->lock);
     (void)pthread_join(recorder->thread, NULL);

@@ -1,13 +1,16 @@
 #include "recorder_chain.h"
 
+#include "clock.h"
 #include "event_json.h"
 #include "event_log.h"
 #include "log.h"
 #include "recorder_effect.h"
+#include "recorder_fault.h"
 #include "recorder_reader.h"
 #include "recorder_verdict.h"
 #include "recorder_window.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,16 +33,22 @@ struct recorder_chain {
     int64_t rolled_from, rolled_to; /* is being applied again; 0: nothing */
     unsigned surprises; /* sweeps since the last call that was applied */
 
-    int64_t read_seq;    /* of the last line */
+    int64_t read_seq;   /* of the last line */
+    bool resumed;       /* that is, of a position: no line was read yet */
+    const char *held;   /* a line read but not decoded, for want of memory: */
+    size_t held_length; /* the reader's, until the next is asked for */
+    bool told_memory;
     int64_t highest_seq; /* ever read */
     size_t window_events;
     enum recorder_chain_progress progress; /* of the last read */
 
     struct recorder_place place;  /* all before it is applied; or nowhere */
     int64_t place_seq;            /* of the last event before it */
+    int64_t done_seq;             /* the highest that this ever was, and */
+    int64_t done_number;          /* its file; 0: never, not in a position */
     int64_t doubt_from, doubt_to; /* numbers of others among ours */
     uint64_t doubtful;            /* events of ours skipped because of them */
-    char dead_key[160];           /* told last */
+    struct recorder_dead dead;    /* what Redis refused */
     struct recorder_chain_state state;
 };
 
@@ -91,8 +100,11 @@ void recorder_chain_resume(struct recorder_chain *chain,
 {
     memcpy(chain->applied, position->applied, sizeof chain->applied);
     chain->known = true;
+    chain->done_seq = position->seq;
+    chain->done_number = position->file_number;
     if (recorder_reader_resume(chain->reader, position->file_nonce,
                                position->offset)) {
+        chain->resumed = true;
         chain->read_seq = position->seq;
         chain->highest_seq = position->seq;
     } else {
@@ -110,6 +122,8 @@ static void read_again_from(struct recorder_chain *chain, int64_t seq)
     chain->window_events = 0;
     chain->state.oldest_us = 0;
     chain->read_seq = 0;
+    chain->resumed = false;
+    chain->held = NULL;
     memset(&chain->place, 0, sizeof chain->place);
     recorder_reader_rewind(chain->reader, seq);
 }
@@ -333,7 +347,23 @@ static void add_event(struct recorder_chain *chain, const struct event *event)
     }
 }
 
-static void add_line(struct recorder_chain *chain, const char *line,
+/* An event that is passed over would never be applied: it waits. */
+static void hold_line(struct recorder_chain *chain, const char *line,
+                      size_t length)
+{
+    chain->held = line;
+    chain->held_length = length;
+    chain->progress = CHAIN_WAITING;
+    if (!chain->told_memory) {
+        log_error("no memory to read the event log, it is tried again: "
+                  "instance=%s after_seq=%lld",
+                  chain->instance, LL(chain->read_seq));
+    }
+    chain->told_memory = true;
+}
+
+/* False when it is to be tried again. */
+static bool add_line(struct recorder_chain *chain, const char *line,
                      size_t length)
 {
     struct error error;
@@ -341,18 +371,26 @@ static void add_line(struct recorder_chain *chain, const char *line,
     struct event_json *json = event_json_decode(line, length, &event, &error);
 
     if (json == NULL) {
+        if (errno == ENOMEM) {
+            hold_line(chain, line, length);
+            return false;
+        }
         recorder_reader_refuse(chain->reader, &error);
-        return;
+        return true;
     }
-    if (event.seq <= chain->read_seq) {
+    chain->told_memory = false;
+    if (event.seq <= chain->read_seq && !chain->resumed) {
         /* a line put there by another hand: checkpoints only rise */
         error_set(&error, "seq %lld does not rise", LL(event.seq));
         recorder_reader_refuse(chain->reader, &error);
     } else {
+        /* the line knows better than a position that leads to it */
         chain->read_seq = event.seq;
+        chain->resumed = false;
         add_event(chain, &event);
     }
     event_json_free(json);
+    return true;
 }
 
 static int64_t furthest_applied(const struct recorder_chain *chain)
@@ -368,19 +406,39 @@ static int64_t furthest_applied(const struct recorder_chain *chain)
 }
 
 /*
+ * What the position, ours or of an earlier run, leaves to be applied is among
+ * the missing. Retention never goes beyond it.
+ */
+static bool is_ahead(const struct recorder_chain *chain,
+                     const struct recorder_missing *missing)
+{
+    return chain->done_number > 0 &&
+           chain->done_number <= missing->last_number &&
+           chain->done_seq < missing->last_seq;
+}
+
+/*
  * Windows end with files, so that a checkpoint inside a file says that all
  * before the file is applied, but for what Redis has forgotten since. What
- * was before the first file that is kept, nobody knows.
+ * was before the first file that is kept, only the position tells.
  */
 static bool is_wanted(const struct recorder_chain *chain,
                       const struct recorder_missing *missing, int64_t *first,
                       int64_t *last)
 {
+    bool ahead = is_ahead(chain, missing);
+
     *first = missing->first_seq > chain->read_seq ? missing->first_seq
                                                   : chain->read_seq + 1;
     *last = missing->last_seq;
     if (furthest_applied(chain) <= missing->last_seq &&
-        (!missing->from_start || missing->compressed[0] != '\0')) {
+        (!missing->from_start || missing->compressed[0] != '\0' || ahead)) {
+        if (ahead && *first <= chain->done_seq) {
+            *first =
+                chain->rolled_from > 0 && chain->rolled_from <= chain->done_seq
+                    ? chain->rolled_from
+                    : chain->done_seq + 1;
+        }
         return true;
     }
     if (chain->rolled_from > *first) {
@@ -396,22 +454,26 @@ static void meet_missing(struct recorder_chain *chain)
 {
     const struct recorder_missing *missing =
         recorder_reader_missing(chain->reader);
+    int64_t number = missing->first_number;
     int64_t first, last;
 
     if (!is_wanted(chain, missing, &first, &last)) {
         return;
     }
+    if (missing->from_start && is_ahead(chain, missing)) {
+        number = chain->done_number; /* those before it were retained */
+    }
     if (missing->compressed[0] != '\0') {
         log_error("%s is compressed and not applied: gunzip it before redis is "
                   "built again, its events are not counted: instance=%s "
                   "file_number=%lld-%lld",
-                  missing->compressed, chain->instance,
-                  LL(missing->first_number), LL(missing->last_number));
+                  missing->compressed, chain->instance, LL(number),
+                  LL(missing->last_number));
     } else {
         log_error("files of the event log are gone before they were applied: "
                   "instance=%s file_number=%lld-%lld seq=%lld-%lld",
-                  chain->instance, LL(missing->first_number),
-                  LL(missing->last_number), LL(first), LL(last));
+                  chain->instance, LL(number), LL(missing->last_number),
+                  LL(first), LL(last));
     }
     if (chain->own && chain->options->gap_found != NULL) {
         chain->options->gap_found(chain->options->context, first, last,
@@ -420,16 +482,27 @@ static void meet_missing(struct recorder_chain *chain)
     }
 }
 
+static enum recorder_reader_result next_line(struct recorder_chain *chain,
+                                             const char **line, size_t *length)
+{
+    if (chain->held == NULL) {
+        return recorder_reader_next(chain->reader, line, length);
+    }
+    *line = chain->held;
+    *length = chain->held_length;
+    chain->held = NULL;
+    return READER_LINE;
+}
+
 /* False when the window is to be applied, or there is nothing to read. */
 static bool read_line(struct recorder_chain *chain)
 {
     const char *line;
     size_t length;
 
-    switch (recorder_reader_next(chain->reader, &line, &length)) {
+    switch (next_line(chain, &line, &length)) {
     case READER_LINE:
-        add_line(chain, line, length);
-        return true;
+        return add_line(chain, line, length);
     case READER_FILE_END:
         return recorder_window_is_empty(chain->window);
     case READER_MISSING:
@@ -464,20 +537,6 @@ static void read_window(struct recorder_chain *chain)
 
 /* ---- applying ---- */
 
-static void tell_dead(struct recorder_chain *chain,
-                      const struct recorder_result *result)
-{
-    chain->state.dead += result->dead;
-    if (result->dead > 0 && strcmp(chain->dead_key, result->dead_key) != 0) {
-        log_error("redis refused effects, they are lost, more of this key are "
-                  "only counted: key=%s count=%llu error=\"%s\"",
-                  result->dead_key, (unsigned long long)result->dead,
-                  result->dead_error);
-        text_copy(text_of(result->dead_key), chain->dead_key,
-                  sizeof chain->dead_key);
-    }
-}
-
 static size_t make_calls(const struct recorder_chain *chain,
                          const struct recorder_store *store,
                          struct recorder_call calls[STORE_BUCKETS])
@@ -507,7 +566,8 @@ static enum store_result apply(struct recorder_chain *chain,
         if (results[i].outcome == OUTCOME_APPLIED) {
             chain->applied[calls[i].bucket] = calls[i].last;
             recorder_window_drop(chain->window, calls[i].bucket, calls[i].last);
-            tell_dead(chain, &results[i]);
+            (void)recorder_dead_tell(&chain->dead, &results[i],
+                                     clock_monotonic_ms());
             chain->surprises = 0;
         }
     }
@@ -531,8 +591,14 @@ static void acknowledge(struct recorder_chain *chain)
     struct recorder_chain_state *state = &chain->state;
     bool at_end = chain->progress == CHAIN_AT_END;
 
-    recorder_reader_place(chain->reader, &chain->place);
-    chain->place_seq = chain->read_seq;
+    if (chain->held == NULL) { /* else the place is behind that line */
+        recorder_reader_place(chain->reader, &chain->place);
+        chain->place_seq = chain->read_seq;
+    }
+    if (chain->place_seq > chain->done_seq) {
+        chain->done_seq = chain->place_seq;
+        chain->done_number = chain->place.file_number;
+    }
     state->applied += chain->window_events;
     state->oldest_us = 0;
     chain->window_events = 0;
@@ -560,6 +626,8 @@ enum store_result recorder_chain_step(struct recorder_chain *chain,
     enum store_result result = STORE_DONE;
 
     *progress = CHAIN_MOVING;
+    (void)recorder_dead_sum_up(&chain->dead, chain->instance,
+                               clock_monotonic_ms());
     if (recorder_window_is_empty(chain->window)) {
         read_window(chain);
     }
@@ -589,6 +657,7 @@ void recorder_chain_state(const struct recorder_chain *chain,
                           struct recorder_chain_state *state)
 {
     *state = chain->state;
+    state->dead = chain->dead.count;
     state->torn = recorder_reader_torn(chain->reader);
 }
 

@@ -24,12 +24,13 @@ struct recorder_reader {
     bool live;                   /* our event log writes it now */
     bool told_fault;             /* of this file */
     bool told_torn;
-    uint64_t torn;            /* in files before, and lines refused */
-    int64_t after_seq;        /* the next file begins above it */
-    int64_t after_number;     /* with the number behind this; 0: any */
-    int64_t start_offset;     /* in the next file */
-    int64_t missing_since_ms; /* 0: nothing is missing */
-    int64_t missing_told;     /* first_seq of the file behind it */
+    uint64_t torn;        /* in files before, and lines refused */
+    int64_t after_seq;    /* the next file begins above it */
+    int64_t after_number; /* with the number behind this; 0: any */
+    int64_t start_offset; /* in the next file, if it is */
+    char start_nonce[EVENT_FILE_NONCE_SIZE]; /* the one with this nonce */
+    int64_t missing_since_ms;                /* 0: nothing is missing */
+    int64_t missing_told; /* first_seq of the file behind it */
     struct recorder_missing missing;
 };
 
@@ -160,6 +161,8 @@ static bool open_file(struct recorder_reader *reader, struct survey *survey,
                       const struct event_file *file)
 {
     bool live = file == &survey->live;
+    /* the file that we were to go on in may be gone meanwhile */
+    bool begun = strcmp(file->nonce, reader->start_nonce) == 0;
     const char *path = live ? reader->options.event_log_path : file->path;
     int fd =
         live ? fcntl(survey->live_fd, F_DUPFD_CLOEXEC, 0) : open_path(file);
@@ -168,7 +171,7 @@ static bool open_file(struct recorder_reader *reader, struct survey *survey,
     if (fd < 0) {
         return false;
     }
-    cursor = event_cursor_new(fd, (off_t)reader->start_offset);
+    cursor = event_cursor_new(fd, begun ? (off_t)reader->start_offset : 0);
     if (cursor == NULL) {
         return false;
     }
@@ -183,6 +186,7 @@ static bool open_file(struct recorder_reader *reader, struct survey *survey,
     reader->after_seq = file->first_seq;
     reader->after_number = file->file_number;
     reader->start_offset = 0;
+    reader->start_nonce[0] = '\0';
     reader->missing_since_ms = 0;
     return true;
 }
@@ -368,6 +372,10 @@ static void go_to(struct recorder_reader *reader, const struct event_file *file,
     reader->after_seq = file == NULL ? 0 : file->first_seq - 1;
     reader->after_number = file == NULL ? 0 : file->file_number - 1;
     reader->start_offset = offset;
+    reader->start_nonce[0] = '\0';
+    if (file != NULL) {
+        memcpy(reader->start_nonce, file->nonce, sizeof reader->start_nonce);
+    }
     reader->missing_since_ms = 0;
     reader->missing_told = file == NULL ? 0 : file->first_seq;
 }

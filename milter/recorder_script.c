@@ -7,13 +7,15 @@
 
 /*
  * KEYS  the checkpoint, then the key of each run of operations
- * ARGV  instance, expected, last; then "key" (go to the next of KEYS) or an
+ * ARGV  instance, expected, last; how many rights are needed, and for each
+ *       the command and a key; then "key" (go to the next of KEYS) or an
  *       operation with field and value
  *
  * The checkpoint is written first: what refuses writes (memory, replicas, a
  * read-only server) refuses there, with nothing written. Behind it nothing
- * stops the chain: an effect that Redis refuses is counted. No clock and no
- * chance in it: a replica that runs it comes to the same.
+ * stops the chain: an effect that Redis refuses is counted, as dead where it
+ * meets somebody's value, else as lost. No clock and no chance in it: a
+ * replica that runs it comes to the same.
  */
 static const char script_text[] =
     "local function failed(reply)\n"
@@ -22,6 +24,15 @@ static const char script_text[] =
     "local reply = redis.pcall('HGET', KEYS[1], ARGV[1])\n"
     "if failed(reply) then return reply end\n"
     "if (reply or '') ~= ARGV[2] then return {'ELSEWHERE', reply or ''} end\n"
+    "local at = 5 + 2 * ARGV[4]\n"
+    "if redis.acl_check_cmd then\n"
+    "  for i = 5, at - 1, 2 do\n"
+    "    if not redis.acl_check_cmd(ARGV[i], ARGV[i + 1]) then\n"
+    "      return redis.error_reply('NOPERM no permission to run ' ..\n"
+    "        ARGV[i] .. ' on ' .. string.gsub(ARGV[i + 1], '[%c\\'`]', '?'))\n"
+    "    end\n"
+    "  end\n"
+    "end\n"
     "reply = redis.pcall('HSET', KEYS[1], ARGV[1], ARGV[3])\n"
     "if failed(reply) then return reply end\n"
     "local moved = false\n"
@@ -54,8 +65,15 @@ static const char script_text[] =
     "    return redis.pcall('EXPIREAT', key, value)\n"
     "  end,\n"
     "}\n"
-    "local at, key, number = 4, 1, 0\n"
-    "local dead, first, why = 0, 0, ''\n"
+    "local function is_of_value(why)\n"
+    "  for _, sign in ipairs({'WRONGTYPE', 'would overflow',\n"
+    "                         'not an integer', 'hash value is not'}) do\n"
+    "    if string.find(why, sign, 1, true) then return true end\n"
+    "  end\n"
+    "end\n"
+    "local key, number = 1, 0\n"
+    "local dead = {count = 0, first = 0, why = ''}\n"
+    "local lost = {count = 0, first = 0, why = ''}\n"
     "while at <= #ARGV do\n"
     "  if ARGV[at] == 'key' then\n"
     "    key = key + 1\n"
@@ -64,19 +82,49 @@ static const char script_text[] =
     "    reply = apply[ARGV[at]](KEYS[key], ARGV[at + 1], ARGV[at + 2])\n"
     "    number = number + 1\n"
     "    if failed(reply) then\n"
-    "      if dead == 0 then first, why = number, reply.err end\n"
-    "      dead = dead + 1\n"
+    "      local of = is_of_value(reply.err) and dead or lost\n"
+    "      if of.count == 0 then of.first, of.why = number, reply.err end\n"
+    "      of.count = of.count + 1\n"
     "    end\n"
     "    at = at + 3\n"
     "  end\n"
     "end\n"
-    "return {'OK', dead, first, why}\n";
+    "return {'OK', dead.count, dead.first, dead.why,\n"
+    "        lost.count, lost.first, lost.why}\n";
 
-static const char *const operation_words[] = {
-    [EFFECT_ADD] = "add",       [EFFECT_FIRST] = "first",
-    [EFFECT_LAST] = "last",     [EFFECT_IF_LAST] = "iflast",
-    [EFFECT_SET] = "set",       [EFFECT_DELETE] = "delete",
-    [EFFECT_EXPIRE] = "expire",
+enum command {
+    COMMAND_HGET,
+    COMMAND_HSET,
+    COMMAND_HINCRBY,
+    COMMAND_HDEL,
+    COMMAND_DEL,
+    COMMAND_EXPIREAT,
+    COMMANDS,
+};
+
+static const char *const command_words[COMMANDS] = {
+    [COMMAND_HGET] = "HGET",       [COMMAND_HSET] = "HSET",
+    [COMMAND_HINCRBY] = "HINCRBY", [COMMAND_HDEL] = "HDEL",
+    [COMMAND_DEL] = "DEL",         [COMMAND_EXPIREAT] = "EXPIREAT",
+};
+
+#define BIT(command) (1U << (unsigned)(command))
+
+static const struct operation_row {
+    const char *word;
+    unsigned commands; /* that it may run */
+    const char *names; /* of them */
+} operations[] = {
+    [EFFECT_ADD] = {"add", BIT(COMMAND_HINCRBY), "HINCRBY"},
+    [EFFECT_FIRST] = {"first", BIT(COMMAND_HGET) | BIT(COMMAND_HSET),
+                      "HGET,HSET"},
+    [EFFECT_LAST] = {"last", BIT(COMMAND_HGET) | BIT(COMMAND_HSET),
+                     "HGET,HSET"},
+    [EFFECT_IF_LAST] = {"iflast", BIT(COMMAND_HSET) | BIT(COMMAND_HDEL),
+                        "HSET,HDEL"},
+    [EFFECT_SET] = {"set", BIT(COMMAND_HSET), "HSET"},
+    [EFFECT_DELETE] = {"delete", BIT(COMMAND_DEL), "DEL"},
+    [EFFECT_EXPIRE] = {"expire", BIT(COMMAND_EXPIREAT), "EXPIREAT"},
 };
 
 struct recorder_script {
@@ -200,6 +248,34 @@ static size_t put_keys(struct recorder_script *script,
     return count;
 }
 
+/* Each command with the first key that it may be run on; how many. */
+static size_t put_rights(struct recorder_script *script,
+                         const struct recorder_call *call)
+{
+    const struct window_part *part = call->first;
+    unsigned put_before = 0;
+    size_t count = 0;
+
+    for (size_t i = 0; i < call->parts; i++, part = part->next) {
+        for (size_t j = 0; j < part->count; j++) {
+            const struct window_operation *operation = &part->operations[j];
+            unsigned wanted =
+                operations[operation->operation].commands & ~put_before;
+
+            put_before |= wanted;
+            for (unsigned command = 0; wanted != 0; command++) {
+                if ((wanted & BIT(command)) != 0) {
+                    put_string(script, command_words[command]);
+                    put(script, operation->key);
+                    count++;
+                }
+                wanted &= ~BIT(command);
+            }
+        }
+    }
+    return count;
+}
+
 static void put_operations(struct recorder_script *script,
                            const struct recorder_call *call)
 {
@@ -214,7 +290,7 @@ static void put_operations(struct recorder_script *script,
                 key = operation->key;
                 put_string(script, "key");
             }
-            put_string(script, operation_words[operation->operation]);
+            put_string(script, operations[operation->operation].word);
             put(script, operation->field);
             put(script, operation->value);
         }
@@ -228,11 +304,13 @@ bool recorder_script_send(struct recorder_script *script,
                           const struct recorder_call *call)
 {
     struct store_key checkpoint;
-    char expected[CHECKPOINT_SIZE], last[CHECKPOINT_SIZE], number[24];
-    size_t keys;
+    char expected[CHECKPOINT_SIZE], last[CHECKPOINT_SIZE];
+    char keys[24], rights[24];
+    size_t count, rights_at;
 
-    /* a key and "key", word, field, value for each; and the seven before */
-    if (!reserve(script, 7 + 5 * call->operations) ||
+    /* a key and "key", word, field, value for each; the eight before, and
+     * the rights */
+    if (!reserve(script, 8 + 2 * COMMANDS + 5 * call->operations) ||
         !store_key_history(owner->prefix, call->bucket, STORE_CHECKPOINT,
                            text_of(NULL), &checkpoint)) {
         return false;
@@ -244,13 +322,19 @@ bool recorder_script_send(struct recorder_script *script,
     put_string(script, form == SCRIPT_EVAL ? script_text : script->sha1);
     put_string(script, ""); /* how many keys: known below */
     put(script, (struct text){checkpoint.text, checkpoint.length});
-    keys = 1 + put_keys(script, call);
-    (void)snprintf(number, sizeof number, "%zu", keys);
-    script->arguments[2] = number;
-    script->lengths[2] = strlen(number);
+    count = 1 + put_keys(script, call);
+    (void)snprintf(keys, sizeof keys, "%zu", count);
+    script->arguments[2] = keys;
+    script->lengths[2] = strlen(keys);
     put_string(script, owner->instance);
     put_string(script, expected);
     put_string(script, last);
+    rights_at = script->count;
+    put_string(script, ""); /* as above */
+    count = put_rights(script, call);
+    (void)snprintf(rights, sizeof rights, "%zu", count);
+    script->arguments[rights_at] = rights;
+    script->lengths[rights_at] = strlen(rights);
     put_operations(script, call);
     return redis_link_command(link, script->count, script->arguments,
                               script->lengths);
@@ -283,28 +367,34 @@ static struct text text_in(const redisReply *reply)
     return text;
 }
 
-static void tell_dead(const redisReply *reply, const struct recorder_call *call,
-                      struct recorder_result *result)
+void recorder_refusal_add(struct recorder_refusal *refusal,
+                          const struct window_operation *operation,
+                          struct text error)
+{
+    if (refusal->count == 0) {
+        (void)text_escape(operation->key, refusal->key, sizeof refusal->key);
+        (void)text_escape(error, refusal->error, sizeof refusal->error);
+        refusal->commands = operations[operation->operation].names;
+    }
+    refusal->count++;
+}
+
+/* Three elements: how many, the number of the first, why. */
+static void read_refusal(redisReply *const *elements,
+                         const struct recorder_call *call,
+                         struct recorder_refusal *refusal)
 {
     const struct window_operation *operation;
 
-    if (reply->element[1]->type != REDIS_REPLY_INTEGER ||
-        reply->element[1]->integer <= 0) {
+    if (elements[0]->type != REDIS_REPLY_INTEGER || elements[0]->integer <= 0 ||
+        elements[1]->integer < 1 || !is_string(elements[2])) {
         return;
     }
-    result->dead = (uint64_t)reply->element[1]->integer;
-    operation =
-        reply->element[2]->integer < 1
-            ? NULL
-            : operation_at(call, (size_t)reply->element[2]->integer - 1);
+    operation = operation_at(call, (size_t)elements[1]->integer - 1);
     if (operation != NULL) {
-        (void)text_escape(operation->key, result->dead_key,
-                          sizeof result->dead_key);
+        recorder_refusal_add(refusal, operation, text_in(elements[2]));
     }
-    if (is_string(reply->element[3])) {
-        (void)text_escape(text_in(reply->element[3]), result->dead_error,
-                          sizeof result->dead_error);
-    }
+    refusal->count = (uint64_t)elements[0]->integer;
 }
 
 void recorder_script_result(const redisReply *reply,
@@ -316,9 +406,10 @@ void recorder_script_result(const redisReply *reply,
         !is_string(reply->element[0])) {
         return;
     }
-    if (text_is(text_in(reply->element[0]), "OK") && reply->elements == 4) {
+    if (text_is(text_in(reply->element[0]), "OK") && reply->elements == 7) {
         result->outcome = OUTCOME_APPLIED;
-        tell_dead(reply, call, result);
+        read_refusal(reply->element + 1, call, &result->dead);
+        read_refusal(reply->element + 4, call, &result->lost);
     } else if (text_is(text_in(reply->element[0]), "ELSEWHERE") &&
                is_string(reply->element[1])) {
         result->outcome = OUTCOME_ELSEWHERE;

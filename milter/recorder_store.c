@@ -5,6 +5,7 @@
 #include "recorder_watch.h"
 #include "redis_link.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,9 +20,10 @@ struct recorder_store {
     struct recorder_watch *watch;
     const char *prefix;
     struct store_key keys[STORE_BUCKETS]; /* of the checkpoints */
-    bool script_loaded;    /* on this connection, as far as we know */
-    bool script_forbidden; /* on this connection */
-    bool warned;           /* of that */
+    bool script_loaded;      /* on this connection, as far as we know */
+    bool script_forbidden;   /* on this connection */
+    bool warned;             /* of that */
+    _Atomic(int64_t) end_ms; /* no deadline is later */
 };
 
 static const enum store_result result_of_fault[] = {
@@ -49,6 +51,7 @@ struct recorder_store *recorder_store_new(struct redis_endpoint *endpoint,
     if (store == NULL) {
         return NULL;
     }
+    atomic_init(&store->end_ms, INT64_MAX);
     store->endpoint = endpoint;
     store->prefix = prefix;
     store->link = redis_link_new(endpoint);
@@ -85,6 +88,24 @@ bool recorder_store_is_open(const struct recorder_store *store)
     return redis_link_is_open(store->link);
 }
 
+void recorder_store_end_by(struct recorder_store *store, int64_t at_ms)
+{
+    atomic_store(&store->end_ms, at_ms);
+}
+
+static int64_t deadline_in(struct recorder_store *store, int64_t ms)
+{
+    int64_t deadline_ms = clock_monotonic_ms() + ms;
+    int64_t end_ms = atomic_load(&store->end_ms);
+
+    return deadline_ms < end_ms ? deadline_ms : end_ms;
+}
+
+static int64_t answer_deadline(struct recorder_store *store)
+{
+    return deadline_in(store, STORE_ANSWER_MS);
+}
+
 enum store_result recorder_store_open(struct recorder_store *store,
                                       struct error *error)
 {
@@ -95,7 +116,7 @@ enum store_result recorder_store_open(struct recorder_store *store,
     redis_link_close(store->link);
     store->script_loaded = false;
     store->script_forbidden = false;
-    if (redis_link_open(store->link, clock_monotonic_ms() + STORE_CONNECT_MS,
+    if (redis_link_open(store->link, deadline_in(store, STORE_CONNECT_MS),
                         &why)) {
         return STORE_DONE;
     }
@@ -111,11 +132,6 @@ enum store_result recorder_store_open(struct recorder_store *store,
 void recorder_store_close(struct recorder_store *store)
 {
     redis_link_close(store->link);
-}
-
-static int64_t answer_deadline(void)
-{
-    return clock_monotonic_ms() + STORE_ANSWER_MS;
 }
 
 static enum store_result no_memory(struct recorder_store *store,
@@ -135,6 +151,18 @@ static void tell_reply(struct error *error, const redisReply *reply)
     error_set(error, "redis: %s", shown);
 }
 
+/* Somebody wrote there; with it the bucket's checkpoints are gone. */
+static void tell_type(const struct recorder_store *store, unsigned bucket,
+                      struct error *error)
+{
+    const struct store_key *key = &store->keys[bucket];
+    char shown[256];
+
+    (void)text_escape((struct text){key->text, key->length}, shown,
+                      sizeof shown);
+    error_set(error, "redis: WRONGTYPE: %s is no hash: DEL it", shown);
+}
+
 /* What an error reply asks for; the connection is closed when it must be. */
 static enum store_result judge_reply(struct recorder_store *store,
                                      const redisReply *reply,
@@ -149,6 +177,19 @@ static enum store_result judge_reply(struct recorder_store *store,
         redis_link_close(store->link);
     }
     return result;
+}
+
+/* The same, of a reply about a checkpoint: of what type, tells its key. */
+static enum store_result judge_checkpoint(struct recorder_store *store,
+                                          unsigned bucket,
+                                          const redisReply *reply,
+                                          struct error *error)
+{
+    if (redis_fault_of(reply) == REDIS_FAULT_TYPE) {
+        tell_type(store, bucket, error);
+        return STORE_REFUSED;
+    }
+    return judge_reply(store, reply, error);
 }
 
 static bool send_words(struct recorder_store *store, const char *command,
@@ -233,7 +274,7 @@ enum store_result recorder_store_look(struct recorder_store *store,
                                       int64_t checkpoints[STORE_BUCKETS],
                                       struct error *error)
 {
-    int64_t deadline_ms = answer_deadline();
+    int64_t deadline_ms = answer_deadline(store);
     bool sent = !watch || send_watch(store);
     enum store_result result;
 
@@ -246,13 +287,19 @@ enum store_result recorder_store_look(struct recorder_store *store,
     }
     result = pass(store, watch ? 1 : 0, deadline_ms, error);
     for (size_t i = 0; i < STORE_BUCKETS && result != STORE_LOST; i++) {
-        redisReply *reply = take(store, deadline_ms, &result, error);
+        redisReply *reply = redis_link_reply(store->link, deadline_ms, error);
 
         checkpoints[i] = CHECKPOINT_DAMAGED;
-        if (reply != NULL) {
-            checkpoints[i] = checkpoint_in(reply);
-            freeReplyObject(reply);
+        if (reply == NULL) {
+            return STORE_LOST;
         }
+        if (reply->type == REDIS_REPLY_ERROR) {
+            result = worst(result,
+                           judge_checkpoint(store, (unsigned)i, reply, error));
+        } else {
+            checkpoints[i] = checkpoint_in(reply);
+        }
+        freeReplyObject(reply);
     }
     return result;
 }
@@ -261,7 +308,7 @@ enum store_result recorder_store_unwatch(struct recorder_store *store,
                                          struct error *error)
 {
     return send_words(store, "UNWATCH", NULL, NULL, NULL)
-               ? pass(store, 1, answer_deadline(), error)
+               ? pass(store, 1, answer_deadline(store), error)
                : no_memory(store, error);
 }
 
@@ -295,7 +342,7 @@ static enum store_result write_checkpoints(struct recorder_store *store,
                                            const int64_t values[STORE_BUCKETS],
                                            struct error *error)
 {
-    int64_t deadline_ms = answer_deadline();
+    int64_t deadline_ms = answer_deadline(store);
     bool sent = send_words(store, "MULTI", NULL, NULL, NULL);
     size_t count = 1;
     enum store_result result;
@@ -402,7 +449,7 @@ static enum store_result read_call(struct recorder_store *store,
     } else if (redis_fault_of(reply) == REDIS_FAULT_NOSCRIPT) {
         store->script_loaded = false;
     } else if (reply->type == REDIS_REPLY_ERROR) {
-        judged = judge_reply(store, reply, error);
+        judged = judge_checkpoint(store, call->bucket, reply, error);
     } else if (result->outcome == OUTCOME_ELSEWHERE) {
         judged = STORE_ELSEWHERE;
     } else if (result->outcome == OUTCOME_REFUSED) {
@@ -447,7 +494,7 @@ static enum store_result apply_scripts(struct recorder_store *store,
     size_t done = 0;
 
     while (done < count && result < STORE_BUSY && !store->script_forbidden) {
-        int64_t deadline_ms = answer_deadline();
+        int64_t deadline_ms = answer_deadline(store);
         size_t sent = send_calls(store, owner, calls + done, count - done);
 
         if (sent == 0) {
@@ -479,13 +526,16 @@ static enum store_result apply_watched(struct recorder_store *store,
         if (calls[i].parts > WATCH_PARTS) {
             continue; /* made for the script: made again shorter */
         }
-        recorder_watch_apply(store->watch, store->link, answer_deadline(),
+        recorder_watch_apply(store->watch, store->link, answer_deadline(store),
                              owner, &calls[i], &results[i], &fault, error);
         if (results[i].outcome == OUTCOME_UNKNOWN) {
             return STORE_LOST;
         }
         if (results[i].outcome == OUTCOME_ELSEWHERE) {
             result = worst(result, STORE_ELSEWHERE);
+        }
+        if (fault == REDIS_FAULT_TYPE) {
+            tell_type(store, calls[i].bucket, error);
         }
         result = worst(result, result_of_fault[fault]);
     }

@@ -143,22 +143,29 @@ static bool no_memory(struct recorder_watch *watch)
     return false;
 }
 
+/* An error reply that stops us. */
+static void stop_for(struct recorder_watch *watch, const redisReply *reply)
+{
+    char shown[256];
+
+    /* a refused command makes EXEC answer EXECABORT: keep the cause */
+    if (watch->fault == REDIS_FAULT_NONE) {
+        watch->fault = redis_fault_of(reply);
+        (void)text_escape((struct text){reply->str, (size_t)reply->len}, shown,
+                          sizeof shown);
+        error_set(watch->error, "redis: %s", shown);
+    }
+    watch->result->outcome = OUTCOME_REFUSED;
+}
+
 /* The next reply; NULL when none came or it is an error that stops us. */
 static redisReply *take(struct recorder_watch *watch)
 {
     redisReply *reply =
         redis_link_reply(watch->link, watch->deadline_ms, watch->error);
-    char shown[256];
 
     if (reply != NULL && reply->type == REDIS_REPLY_ERROR) {
-        /* a refused command makes EXEC answer EXECABORT: keep the cause */
-        if (watch->fault == REDIS_FAULT_NONE) {
-            watch->fault = redis_fault_of(reply);
-            (void)text_escape((struct text){reply->str, (size_t)reply->len},
-                              shown, sizeof shown);
-            error_set(watch->error, "redis: %s", shown);
-        }
-        watch->result->outcome = OUTCOME_REFUSED;
+        stop_for(watch, reply);
         freeReplyObject(reply);
         return NULL;
     }
@@ -203,6 +210,10 @@ static bool read_held(struct recorder_watch *watch)
 
         if (reply == NULL) {
             return false;
+        }
+        if (reply->type == REDIS_REPLY_ERROR &&
+            redis_fault_of(reply) != REDIS_FAULT_TYPE) {
+            stop_for(watch, reply); /* no right to read, and such */
         }
         keep_held(&watch->held[i], reply);
         freeReplyObject(reply);
@@ -254,19 +265,6 @@ static bool read_answers(struct recorder_watch *watch)
     return expected;
 }
 
-static void tell_dead(struct recorder_watch *watch,
-                      const struct window_operation *operation, struct text why)
-{
-    struct recorder_result *result = watch->result;
-
-    if (result->dead == 0) {
-        (void)text_escape(operation->key, result->dead_key,
-                          sizeof result->dead_key);
-        (void)text_escape(why, result->dead_error, sizeof result->dead_error);
-    }
-    result->dead++;
-}
-
 static int compare(const struct held *held, struct text value)
 {
     size_t length = held->length < value.length ? held->length : value.length;
@@ -286,7 +284,8 @@ static bool decide(struct recorder_watch *watch,
     bool set;
 
     if (held == NULL || held->state == HELD_FAILED) {
-        tell_dead(watch, operation, text_of("the field cannot be read"));
+        recorder_refusal_add(&watch->result->dead, operation,
+                             text_of("the field cannot be read"));
         set = false;
     } else {
         int order =
@@ -385,24 +384,28 @@ static bool execute(struct recorder_watch *watch)
 
 static void read_executed(struct recorder_watch *watch, const redisReply *exec)
 {
+    struct recorder_result *result = watch->result;
+
     if (exec->type == REDIS_REPLY_NIL) {
-        watch->result->outcome = OUTCOME_ELSEWHERE; /* ask again */
+        result->outcome = OUTCOME_ELSEWHERE; /* ask again */
         return;
     }
     if (exec->type != REDIS_REPLY_ARRAY ||
         (size_t)exec->elements != watch->sent_count + 1) {
         error_set(watch->error, "redis: EXEC: unexpected reply");
         watch->fault = REDIS_FAULT_OTHER;
-        watch->result->outcome = OUTCOME_REFUSED;
+        result->outcome = OUTCOME_REFUSED;
         return;
     }
-    watch->result->outcome = OUTCOME_APPLIED;
+    result->outcome = OUTCOME_APPLIED;
     for (size_t i = 0; i < watch->sent_count; i++) {
         const redisReply *reply = exec->element[i + 1];
 
         if (reply->type == REDIS_REPLY_ERROR) {
-            tell_dead(watch, watch->sent[i],
-                      (struct text){reply->str, (size_t)reply->len});
+            recorder_refusal_add(
+                redis_fault_of(reply) == REDIS_FAULT_TYPE ? &result->dead
+                                                          : &result->lost,
+                watch->sent[i], (struct text){reply->str, (size_t)reply->len});
         }
     }
 }

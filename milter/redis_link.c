@@ -505,7 +505,8 @@ static bool check_step(struct redis_link *link, const char *step,
     if (reply->type == REDIS_REPLY_ERROR) {
         link->fault = redis_fault_of(reply);
         (void)text_escape(without_secret(reply, secret), shown, sizeof shown);
-        error_set(error, "redis: %s refused: %s", step, shown);
+        error_set(error, "redis: %s refused: %s", step,
+                  shown[0] != '\0' ? shown : "its words repeat the password");
     } else if (!passed) {
         link->fault = REDIS_FAULT_OTHER;
         error_set(error, "redis: %s: unexpected reply", step);

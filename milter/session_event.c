@@ -63,16 +63,15 @@ static void tell(const char *what, const struct event *event)
                           ? text_of("no answer from the store")
                           : text_of("listed");
 
-    log_info("%s: %s: recipient=<%s> action=%.*s enhanced_status=%.*s "
-             "reason=\"%s\"",
+    log_info("%s: %s: recipient=<%s> action=%.*s%s%.*s reason=\"%s\"",
              event->queue_id.bytes != NULL ? event->queue_id.bytes
                                            : event->transaction_id.bytes,
              what, text_escape(address, recipient, sizeof recipient),
              (int)event->action.length, event->action.bytes,
+             event->enhanced_status.bytes != NULL ? " enhanced_status=" : "",
              (int)event->enhanced_status.length,
-             event->enhanced_status.bytes == NULL
-                 ? ""
-                 : event->enhanced_status.bytes,
+             event->enhanced_status.bytes != NULL ? event->enhanced_status.bytes
+                                                  : "",
              text_escape(why, reason, sizeof reason));
 }
 

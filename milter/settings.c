@@ -2,10 +2,12 @@
 
 #include "clock.h"
 #include "settings_check.h"
+#include "settings_file.h"
 #include "text.h"
 
 #include <arpa/inet.h>
 #include <confuse.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,10 +19,39 @@
  */
 static _Thread_local struct error *loading_error;
 
+/*
+ * libconfuse tells what is wrong, not what would be right. The name of the
+ * key stands between the two; all else is told before libconfuse sees it.
+ */
+static void advise(struct text said, char *told, size_t size)
+{
+    static const struct {
+        const char *said;
+        const char *advice;
+    } advices[] = {
+        {"invalid integer value for option '", "takes a whole number"},
+        {"integer value for option '", "takes a whole number, a smaller one"},
+        {"invalid boolean value for option '", "takes true or false"},
+    };
+
+    for (size_t i = 0; i < sizeof advices / sizeof advices[0]; i++) {
+        size_t length = strlen(advices[i].said);
+        const char *key = said.bytes + length;
+
+        if (strncmp(said.bytes, advices[i].said, length) == 0) {
+            (void)snprintf(told, size, "%.*s %s", (int)strcspn(key, "'"), key,
+                           advices[i].advice);
+            return;
+        }
+    }
+    (void)text_copy(said, told, size);
+}
+
 __attribute__((format(printf, 2, 0))) static void
 keep_error(cfg_t *cfg, const char *format, va_list arguments)
 {
     char text[ERROR_SIZE];
+    char told[ERROR_SIZE];
 
     if (loading_error == NULL || loading_error->text[0] != '\0') {
         return; /* the first fault tells most */
@@ -33,11 +64,11 @@ keep_error(cfg_t *cfg, const char *format, va_list arguments)
             *byte = '?'; /* the file's own bytes, but one line */
         }
     }
-    text[ERROR_SIZE / 2] = '\0';
+    advise(text_of(text), told, sizeof told);
     if (cfg != NULL && cfg->filename != NULL) {
-        error_set(loading_error, "%s:%d: %s", cfg->filename, cfg->line, text);
+        error_set(loading_error, "%s:%d: %s", cfg->filename, cfg->line, told);
     } else {
-        error_set(loading_error, "%s", text);
+        error_set(loading_error, "%s", told);
     }
 }
 
@@ -88,9 +119,10 @@ static cfg_t *make_parser(void)
     return cfg;
 }
 
+/* NULL, too, where libconfuse had no memory for the value. */
 static char *copy(const char *value)
 {
-    return strdup(value == NULL ? "" : value);
+    return value == NULL ? NULL : strdup(value);
 }
 
 /* Whether all strings of the settings could be copied. */
@@ -183,10 +215,19 @@ static bool take_exempt(cfg_t *cfg, struct settings *settings)
     return true;
 }
 
-static void take_words(cfg_t *cfg, struct settings *settings)
+static bool take_words(cfg_t *cfg, struct settings *settings)
 {
+    static const char *const words[] = {
+        "event_log_sync", "on_log_failure",     "on_store_failure",
+        "mode",           "milter_socket_mode", "event_log_retention",
+    };
     const char *sync = cfg_getstr(cfg, "event_log_sync");
 
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        if (cfg_getstr(cfg, words[i]) == NULL) {
+            return false;
+        }
+    }
     settings->event_log_sync = sync[0] == 'o'   ? EVENT_LOG_SYNC_OFF
                                : sync[0] == 'g' ? EVENT_LOG_SYNC_GROUP
                                                 : EVENT_LOG_SYNC_INTERVAL;
@@ -207,6 +248,7 @@ static void take_words(cfg_t *cfg, struct settings *settings)
     settings->redis_timeout_ms = (int)cfg_getint(cfg, "redis_timeout_ms");
     (void)clock_parse_duration(cfg_getstr(cfg, "event_log_retention"),
                                &settings->event_log_retention_s);
+    return true;
 }
 
 static bool is_loopback(const char *host)
@@ -257,10 +299,9 @@ static struct settings *take(cfg_t *cfg, const char *path, struct error *error)
 
     if (settings == NULL || !take_strings(cfg, settings) ||
         !take_local_domains(cfg, settings) ||
-        !take_fold_tag_domains(cfg, settings)) {
+        !take_fold_tag_domains(cfg, settings) || !take_words(cfg, settings)) {
         goto memory;
     }
-    take_words(cfg, settings);
     settings->mailbox_rules.local_domains =
         (const char *const *)settings->local_domains;
     settings->mailbox_rules.fold_tag_domains =
@@ -287,26 +328,46 @@ memory:
     return NULL;
 }
 
-static bool parse_file(cfg_t *cfg, const char *path, struct error *error)
+static bool parse_text(cfg_t *cfg, char *text, struct error *error)
 {
-    FILE *file = fopen(path, "re");
+    FILE *file;
     int status;
 
+    if (text[0] == '\0') {
+        return true; /* fmemopen() may not take it */
+    }
+    file = fmemopen(text, strlen(text), "r");
     if (file == NULL) {
-        error_set_errno(error, "%s", path);
+        error_set_errno(error, "%s", cfg->filename);
+        return false;
+    }
+    errno = 0; /* libconfuse looks at it, and does not clear it before */
+    status = cfg_parse_fp(cfg, file);
+    (void)fclose(file);
+    if (status != CFG_SUCCESS && error->text[0] == '\0') {
+        error_set(error, "%s:%d: cannot be read as a configuration",
+                  cfg->filename, cfg->line);
+    }
+    return status == CFG_SUCCESS;
+}
+
+static bool parse_file(cfg_t *cfg, const char *path, struct error *error)
+{
+    char *text = settings_file_read(path, error);
+    bool parsed = false;
+
+    if (text == NULL) {
         return false;
     }
     cfg->filename = strdup(path);
-    status = cfg_parse_fp(cfg, file);
-    (void)fclose(file);
-    if (status == CFG_SUCCESS) {
-        return true;
+    if (cfg->filename == NULL) {
+        error_set(error, "%s: out of memory", path);
+    } else {
+        parsed = settings_file_prepare(text, cfg, path, error) &&
+                 parse_text(cfg, text, error);
     }
-    if (error->text[0] == '\0') {
-        error_set(error, "%s:%d: cannot be read as a configuration", path,
-                  cfg->line);
-    }
-    return false;
+    free(text);
+    return parsed;
 }
 
 struct settings *settings_load(const char *path, struct error *error)

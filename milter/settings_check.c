@@ -4,13 +4,19 @@
 #include "error.h"
 #include "mailbox.h"
 #include "redis_endpoint.h"
+#include "settings.h"
+#include "smtp_reply.h"
 #include "store_key.h"
 
 #include <ctype.h>
 #include <errno.h>
+#include <grp.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #define REFUSAL_MAX     400 /* with reason and date within libmilter's 980 */
 #define SOCKET_PATH_MAX 107 /* sun_path without its NUL */
@@ -83,6 +89,19 @@ static int check_path(cfg_t *cfg, cfg_opt_t *option)
                : refuse(cfg, option, "write a path that begins with /");
 }
 
+static int check_event_log(cfg_t *cfg, cfg_opt_t *option)
+{
+    const char *value = newest(option);
+    size_t length = strlen(value);
+
+    if (length > 0 && value[length - 1] == '/') {
+        return refuse(cfg, option,
+                      "write the path of a file; this ends in / as that of a "
+                      "folder does");
+    }
+    return check_path(cfg, option);
+}
+
 static int check_milter_socket(cfg_t *cfg, cfg_opt_t *option)
 {
     const char *value = newest(option);
@@ -140,12 +159,47 @@ static int check_retention(cfg_t *cfg, cfg_opt_t *option)
     return 0;
 }
 
+/* A URL, as other programs take it: what it is here. */
+static int refuse_url(cfg_t *cfg, cfg_opt_t *option, size_t scheme)
+{
+    const char *rest = newest(option) + scheme;
+    char advice[160];
+
+    if (*rest == '/') {
+        (void)snprintf(advice, sizeof advice, "write \"unix:%.100s\"", rest);
+    } else {
+        (void)snprintf(advice, sizeof advice, "write \"tcp:%.100s\"",
+                       *rest == '\0' ? "localhost" : rest);
+    }
+    return refuse(cfg, option, advice);
+}
+
 static int check_redis(cfg_t *cfg, cfg_opt_t *option)
 {
-    struct redis_endpoint_options options = {newest(option), "", ""};
+    static const char *const urls[] = {"redis://", "tcp://", "unix://"};
+    const char *value = newest(option);
+    struct redis_endpoint_options options = {value, "", ""};
     struct error error = {""};
-    struct redis_endpoint *endpoint = redis_endpoint_new(&options, &error);
+    struct redis_endpoint *endpoint;
 
+    if (strncmp(value, "unix:", 5) != 0 && strchr(value, '@') != NULL) {
+        /* not shown: there may be a password in it */
+        cfg_error(cfg, "redis: there is an @ in it; write "
+                       "\"tcp:HOST:PORT/DB\", and whom to log in as in "
+                       "redis_user and redis_password_file");
+        return -1;
+    }
+    if (strncmp(value, "rediss://", 9) == 0) {
+        return refuse(cfg, option,
+                      "this nixie has no client for TLS; write "
+                      "\"tcp:HOST:PORT/DB\"");
+    }
+    for (size_t i = 0; i < sizeof urls / sizeof urls[0]; i++) {
+        if (strncmp(value, urls[i], strlen(urls[i])) == 0) {
+            return refuse_url(cfg, option, strlen(urls[i]));
+        }
+    }
+    endpoint = redis_endpoint_new(&options, &error);
     redis_endpoint_free(endpoint);
     return endpoint != NULL ? 0 : refuse(cfg, option, error.text);
 }
@@ -223,31 +277,55 @@ static int check_mode(cfg_t *cfg, cfg_opt_t *option)
                : refuse(cfg, option, "write \"enforce\" or \"observe\"");
 }
 
+/* RFC 3463 2: no number begins with a 0 that says nothing. */
+static bool has_leading_zero(struct text status)
+{
+    for (size_t i = 2; i < status.length; i++) {
+        if (status.bytes[i - 1] == '.' && status.bytes[i] == '0' &&
+            i + 1 < status.length && status.bytes[i + 1] != '.') {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The enhanced status of "550 5.7.1 text"; of length 0 where that is not it. */
+static struct text refusal_status(const char *value)
+{
+    struct text status = {value, 0};
+
+    if ((value[0] == '4' || value[0] == '5') &&
+        isdigit((unsigned char)value[1]) && isdigit((unsigned char)value[2]) &&
+        value[3] == ' ') {
+        status = (struct text){value + 4, strcspn(value + 4, " ")};
+    }
+    if (!enhanced_status_is_valid(status) || has_leading_zero(status) ||
+        status.bytes[status.length] != ' ' ||
+        strchr(" ", status.bytes[status.length + 1]) != NULL) {
+        status.length = 0;
+    }
+    return status;
+}
+
 const char *settings_check_refusal(const char *value, char code[4],
                                    char status[12], const char **text)
 {
-    int status_length = 0;
-    unsigned class, subject, detail;
-    int code_number;
+    struct text found = refusal_status(value);
 
-    if (sscanf(value, "%3d %1u.%3u.%3u%n", &code_number, &class, &subject,
-               &detail, &status_length) != 4 ||
-        status_length < 9 || status_length > 4 + 9 || value[3] != ' ' ||
-        (value[0] != '4' && value[0] != '5') || value[status_length] != ' ') {
-        return "write a reply code, an enhanced status code and a text, such "
-               "as \"550 5.7.1 Recipient suppressed\"";
+    if (found.length == 0) {
+        return "write a reply code, an enhanced status code and a text, one "
+               "blank between them, such as \"550 5.7.1 Recipient suppressed\"";
     }
-    if (class != (unsigned)(value[0] - '0')) {
+    if (found.bytes[0] != value[0]) {
         return "reply code and enhanced status begin with the same digit";
     }
-    if (code_number == 421 || code_number == 521) {
+    if (strncmp(value, "421", 3) == 0 || strncmp(value, "521", 3) == 0) {
         return "421 and 521 would end the session; write 550 or 450";
     }
     memcpy(code, value, 3);
     code[3] = '\0';
-    memcpy(status, value + 4, (size_t)status_length - 4);
-    status[status_length - 4] = '\0';
-    *text = value + status_length + 1;
+    (void)text_copy(found, status, 12);
+    *text = found.bytes + found.length + 1;
     for (const char *percent = strchr(*text, '%'); percent != NULL;
          percent = strchr(percent + 2, '%')) {
         if (percent[1] == '\0' || strchr("Rsir%", percent[1]) == NULL) {
@@ -289,31 +367,32 @@ static int check_domain(cfg_t *cfg, cfg_opt_t *option)
 
 static int check_pattern(cfg_t *cfg, cfg_opt_t *option)
 {
+    const char *value = newest(option);
     struct mailbox_pattern pattern;
 
     if (cfg_opt_size(option) > EXEMPT_MAX) {
         return refuse(cfg, option,
                       "at most 1000 here; nixie allow add takes any number");
     }
-    return mailbox_parse_pattern(text_of(newest(option)), NULL, &pattern) !=
+    if (strchr(value, '@') == NULL) {
+        return refuse(cfg, option,
+                      "there is no @ in it; write ann@example.org, "
+                      "@example.org for a domain, @.example.org for those "
+                      "below it, ann@ for any domain");
+    }
+    /* both may stand in a mailbox, where next to nobody means them so */
+    if (value[0] != '"' && strpbrk(value, "*?") != NULL) {
+        return refuse(cfg, option,
+                      "* and ? stand for nothing else here; write "
+                      "@example.org for a domain, @.example.org for those "
+                      "below it, ann@ for any domain");
+    }
+    return mailbox_parse_pattern(text_of(value), NULL, &pattern) !=
                    MAILBOX_PATTERN_INVALID
                ? 0
                : refuse(cfg, option,
                         "write ann@example.org, @example.org, @.example.org "
                         "or ann@");
-}
-
-static int check_domain_section(cfg_t *cfg, cfg_opt_t *option)
-{
-    cfg_t *section = cfg_opt_getnsec(option, cfg_opt_size(option) - 1);
-    char normal[MAILBOX_DOMAIN_MAX + 1];
-
-    if (mailbox_parse_domain(text_of(cfg_title(section)), normal)) {
-        return 0;
-    }
-    cfg_error(cfg, "domain '%.100s': write a domain, such as example.org",
-              cfg_title(section));
-    return -1;
 }
 
 static const struct check {
@@ -326,7 +405,7 @@ static const struct check {
     {"milter_socket_group", check_group},
     {"milter_socket_mode", check_socket_mode},
     {"state_dir", check_path},
-    {"event_log", check_path},
+    {"event_log", check_event_log},
     {"event_log_sync", check_sync},
     {"event_log_retention", check_retention},
     {"on_log_failure", check_failure},
@@ -340,7 +419,6 @@ static const struct check {
     {"refusal", check_refusal},
     {"local_domains", check_domain},
     {"exempt", check_pattern},
-    {"domain", check_domain_section},
 };
 
 void settings_check_register(cfg_t *cfg)
@@ -348,4 +426,176 @@ void settings_check_register(cfg_t *cfg)
     for (size_t i = 0; i < sizeof checks / sizeof checks[0]; i++) {
         (void)cfg_set_validate_func(cfg, checks[i].key, checks[i].function);
     }
+}
+
+/* --- what the host has to have ------------------------------------------ */
+
+#define PATH_SIZE 4096
+
+static bool check_host_user(const struct settings *settings,
+                            struct error *error)
+{
+    const struct passwd *user;
+
+    if (geteuid() != 0) {
+        return true; /* nixied stays whom it was started as */
+    }
+    user = getpwnam(settings->user);
+    if (user == NULL) {
+        error_set(error,
+                  "user = \"%s\": there is no such user; make one with "
+                  "'useradd --system --user-group --no-create-home %s', or "
+                  "name another",
+                  settings->user, settings->user);
+        return false;
+    }
+    if (user->pw_uid == 0) {
+        error_set(error,
+                  "user = \"%s\" is root by another name; nixied does not "
+                  "run as root",
+                  settings->user);
+        return false;
+    }
+    return true;
+}
+
+/* The path of a unix: socket, or NULL. */
+static const char *socket_path(const struct settings *settings)
+{
+    const char *colon = strchr(settings->milter_socket, ':');
+
+    return colon != NULL && colon[1] == '/' ? colon + 1 : NULL;
+}
+
+static bool check_host_group(const struct settings *settings,
+                             struct error *error)
+{
+    if (socket_path(settings) == NULL ||
+        settings->milter_socket_group_is_default ||
+        settings->milter_socket_group[0] == '\0' ||
+        getgrnam(settings->milter_socket_group) != NULL) {
+        return true;
+    }
+    error_set(error,
+              "milter_socket_group = \"%s\": there is no such group; name the "
+              "group of your MTA, or write \"\" for nixied's own",
+              settings->milter_socket_group);
+    return false;
+}
+
+/* Folders that the caller may not look into are not judged. */
+static bool check_host_password(const struct settings *settings,
+                                struct error *error)
+{
+    const char *path = settings->redis_password_file;
+    struct stat status;
+
+    if (path[0] == '\0') {
+        return true;
+    }
+    if (stat(path, &status) != 0) {
+        if (errno == EACCES) {
+            return true;
+        }
+        error_set_errno(error,
+                        "redis_password_file = \"%s\": write the password "
+                        "there, or \"\" for none",
+                        path);
+        return false;
+    }
+    if (!S_ISREG(status.st_mode)) {
+        error_set(error, "redis_password_file = \"%s\": name a regular file",
+                  path);
+        return false;
+    }
+    if ((status.st_mode & 007) != 0) {
+        error_set(error,
+                  "redis_password_file = \"%s\" is open to others (mode "
+                  "%04o): chmod o-rwx %s",
+                  path, (unsigned)(status.st_mode & 07777), path);
+        return false;
+    }
+    return true;
+}
+
+/* The folder that path stands in; of "/" itself. False: path is too long. */
+static bool folder_of(const char *path, char folder[PATH_SIZE])
+{
+    size_t length = strlen(path);
+
+    while (length > 1 && path[length - 1] == '/') {
+        length--;
+    }
+    while (length > 1 && path[length - 1] != '/') {
+        length--;
+    }
+    while (length > 1 && path[length - 1] == '/') {
+        length--;
+    }
+    return text_copy((struct text){path, length}, folder, PATH_SIZE) == length;
+}
+
+/* Of what is missing the start makes the last folder, none above it. */
+static bool check_host_folder(const char *key, const char *folder,
+                              struct error *error)
+{
+    char above[PATH_SIZE];
+    struct stat status;
+
+    if (stat(folder, &status) == 0) {
+        if (S_ISDIR(status.st_mode)) {
+            return true;
+        }
+        error_set(error, "%s: %s is no folder: move it away, or set %s", key,
+                  folder, key);
+        return false;
+    }
+    if (errno == EACCES) {
+        return true;
+    }
+    if (errno != ENOENT || !folder_of(folder, above)) {
+        error_set_errno(error, "%s: the folder %s", key, folder);
+        return false;
+    }
+    if (stat(above, &status) == 0 || errno == EACCES) {
+        return true;
+    }
+    error_set_errno(error, "%s: the folder %s cannot be made, make %s first",
+                    key, folder, above);
+    return false;
+}
+
+static bool check_host_file(const char *key, const char *path, mode_t type,
+                            const char *what, struct error *error)
+{
+    char folder[PATH_SIZE];
+    struct stat status;
+
+    if (!folder_of(path, folder)) {
+        error_set(error, "%s: the path is too long", key);
+        return false;
+    }
+    if (!check_host_folder(key, folder, error)) {
+        return false;
+    }
+    if (stat(path, &status) == 0 && (status.st_mode & S_IFMT) != type) {
+        error_set(error, "%s: %s is no %s: move it away, or set %s", key, path,
+                  what, key);
+        return false;
+    }
+    return true;
+}
+
+bool settings_check_host(const struct settings *settings, struct error *error)
+{
+    const char *path = socket_path(settings);
+
+    return check_host_user(settings, error) &&
+           check_host_group(settings, error) &&
+           check_host_password(settings, error) &&
+           check_host_folder("state_dir", settings->state_dir, error) &&
+           check_host_file("event_log", settings->event_log, S_IFREG,
+                           "regular file", error) &&
+           (path == NULL ||
+            check_host_file("milter_socket", path, S_IFSOCK, "socket", error));
 }

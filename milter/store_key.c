@@ -67,18 +67,27 @@ static bool begin(struct store_key *key, const char *prefix)
 }
 
 /* A colon or @ in a scope would make one key of two different entries. */
-static bool append_scope(struct store_key *key, const char *scope)
+bool store_scope_is_valid(struct text scope)
 {
     static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
                                   "abcdefghijklmnopqrstuvwxyz"
                                   "0123456789._-";
-    size_t length = scope == NULL ? 0 : strlen(scope);
 
-    if (length == 0) {
+    for (size_t i = 0; i < scope.length; i++) {
+        if (memchr(allowed, scope.bytes[i], sizeof allowed - 1) == NULL) {
+            return false;
+        }
+    }
+    return scope.length > 0 && scope.length <= STORE_SCOPE_MAX;
+}
+
+static bool append_scope(struct store_key *key, const char *scope)
+{
+    if (scope == NULL || scope[0] == '\0') {
         return true;
     }
-    return length <= STORE_SCOPE_MAX && strspn(scope, allowed) == length &&
-           append_string(key, "@") && append_string(key, scope);
+    return store_scope_is_valid(text_of(scope)) && append_string(key, "@") &&
+           append_string(key, scope);
 }
 
 bool store_key_list(const char *prefix, enum store_list list, const char *scope,

@@ -197,6 +197,113 @@ static void command_duration_names_two_units(void **state)
     }
 }
 
+/* --- what is typed ------------------------------------------------------ */
+
+static struct settings *defaults(void)
+{
+    struct error error = {""};
+    struct settings *settings = settings_load(NULL, &error);
+
+    assert_string_equal(error.text, "");
+    assert_non_null(settings);
+    return settings;
+}
+
+static void command_new_pattern_refuses_what_hardly_matches(void **state)
+{
+    static const struct row {
+        const char *typed;
+        const char *told; /* NULL: taken */
+    } rows[] = {
+        {"ann@example.org", NULL},
+        {"@example.org", NULL},
+        {"@.example.org", NULL},
+        {"ann@", NULL},
+        {"Ann <ann@example.org>", NULL},
+        {"ann.@example.org", NULL}, /* there are such mailboxes */
+        {"\"a@b\"@example.org", NULL},
+        {"ann@[192.0.2.1]", NULL},
+        {"*@example.org", "no globs"},
+        {"@*.example.org", "no globs"},
+        {"ann@*", "no globs"},
+        {"@..example.org", "no domain"},
+        {"ann@example.org:25", "no domain"},
+        {"ann@@example.org", "one @"},
+        {"mailto:ann@example.org", "quotes"},
+        {"nixie:suppress:ann@example.org", "a key"},
+        {"nixie:suppress@news:ann@example.org", "a key"},
+        {"nixie:allow:@example.org", "a key"},
+        {"foo", "no mailbox or pattern"},
+    };
+    struct settings *settings = defaults();
+    const struct command_call call = {.command = &sample, .settings = settings};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct mailbox_pattern pattern;
+        FILE *complaints = tmpfile();
+        char told[1024] = "";
+        int before;
+        bool taken;
+
+        assert_non_null(complaints);
+        before = redirect(STDERR_FILENO, complaints);
+        taken = command_new_pattern(&call, rows[i].typed, &pattern);
+        restore(STDERR_FILENO, before);
+        rewind(complaints);
+        assert_true(fread(told, 1, sizeof told - 1, complaints) < sizeof told);
+        if (taken != (rows[i].told == NULL) ||
+            (!taken && strstr(told, rows[i].told) == NULL)) {
+            fail_msg("%s: %s", rows[i].typed, told);
+        }
+        assert_int_equal(fclose(complaints), 0);
+    }
+    settings_free(settings);
+}
+
+static void command_mailbox_takes_one_mailbox_only(void **state)
+{
+    static const struct row {
+        const char *typed;
+        bool taken;
+        const char *told; /* "": nothing */
+    } rows[] = {
+        {"ann@example.org", true, ""},
+        {"ann%example.org", true, ""}, /* resolved: there is no domain */
+        {"ann%example.org@example.net", true, "resolved only"},
+        {"example.org!ann@example.net", true, "resolved only"},
+        {"@example.org", false, "write an address"},
+        {"@.example.org", false, "write an address"},
+        {"ann@", false, "write an address"},
+        {"ann", false, "write an address"},
+        {"ann smith@example.org", false, "no mailbox"},
+    };
+    struct settings *settings = defaults();
+    const struct command_call call = {.command = &sample, .settings = settings};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        FILE *complaints = tmpfile();
+        struct mailbox mailbox;
+        char told[1024] = "";
+        int before;
+        bool taken;
+
+        assert_non_null(complaints);
+        before = redirect(STDERR_FILENO, complaints);
+        taken = command_mailbox(&call, rows[i].typed, &mailbox);
+        restore(STDERR_FILENO, before);
+        rewind(complaints);
+        assert_true(fread(told, 1, sizeof told - 1, complaints) < sizeof told);
+        if (taken != rows[i].taken || strstr(told, rows[i].told) == NULL ||
+            (told[0] != '\0') != (rows[i].told[0] != '\0')) {
+            fail_msg("%s: %s", rows[i].typed, told);
+        }
+        assert_int_equal(fclose(complaints), 0);
+    }
+    settings_free(settings);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -204,6 +311,8 @@ int main(void)
         cmocka_unit_test(command_put_lets_nothing_steer_the_terminal),
         cmocka_unit_test(command_json_set_keeps_exact_bytes_beside),
         cmocka_unit_test(command_duration_names_two_units),
+        cmocka_unit_test(command_new_pattern_refuses_what_hardly_matches),
+        cmocka_unit_test(command_mailbox_takes_one_mailbox_only),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -138,8 +138,10 @@ static void set_up(const struct site *site, const char *milters, char chroot)
                    "smtp inet n - %c - - smtpd\n"
                    "cleanup unix n - %c - 0 cleanup\n"
                    "127.0.0.1:10026 inet n - %c - - smtpd\n"
-                   "  -o smtpd_milters=\n",
-                   chroot, chroot, chroot == 'y' ? 'n' : 'y');
+                   "  -o smtpd_milters=\n"
+                   "submission inet n - %c - - smtpd\n"
+                   "  -o receive_override_options=no_milters\n",
+                   chroot, chroot, chroot == 'y' ? 'n' : 'y', chroot);
     write_file(site, "main.cf", main_cf);
     write_file(site, "master.cf", master_cf);
 }
@@ -226,6 +228,12 @@ static void command_check_postfix_finds_the_chroot_trap(void **state)
         {"unix:QUEUE/m.sock",
          "{ unix:m.sock, default_action=accept, protocol=2 }", 'y', false,
          "protocol=6"},
+        {"unix:/run/nixie/m.sock", "", 'y', false,
+         "install -d -o nixie -g postfix -m 2750 QUEUE/nixie"},
+        {"unix:QUEUE/m.sock", "{ unix:m.sock, default_action=accept }", 'y',
+         true, "127.0.0.1:10026/inet has -o smtpd_milters="},
+        {"unix:QUEUE/m.sock", "{ unix:m.sock, default_action=accept }", 'y',
+         true, "submission/inet has -o receive_override_options=no_milters"},
         {"unix:QUEUE/m.sock",
          "inet:127.0.0.1:8891, { unix:m.sock, default_action=accept }", 'y',
          true, "number 2"},
@@ -245,13 +253,15 @@ static void command_check_postfix_finds_the_chroot_trap(void **state)
     }
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         char output[OUTPUT_SIZE];
+        char told[OUTPUT_SIZE];
         struct site site;
         bool well;
 
         make_site(&site);
+        expand(&site, rows[i].told, told, sizeof told);
         set_up(&site, rows[i].milters, rows[i].chroot);
         well = run_check(&site, rows[i].milter_socket, output);
-        if (well != rows[i].well || strstr(output, rows[i].told) == NULL) {
+        if (well != rows[i].well || strstr(output, told) == NULL) {
             fail_msg("%s, chroot %c: %s", rows[i].milters, rows[i].chroot,
                      output);
         }
@@ -259,15 +269,37 @@ static void command_check_postfix_finds_the_chroot_trap(void **state)
     }
 }
 
-static void command_check_postfix_skips_what_it_cannot_ask(void **state)
+static void command_check_postfix_fails_without_the_named_main_cf(void **state)
 {
     char output[OUTPUT_SIZE];
     struct site site;
 
     (void)state;
+    if (access("/usr/sbin/postconf", X_OK) != 0) {
+        skip();
+    }
     make_site(&site); /* no main.cf in it */
-    assert_true(run_check(&site, "unix:QUEUE/m.sock", output));
-    assert_memory_equal(output, "skip", 4);
+    assert_false(run_check(&site, "unix:QUEUE/m.sock", output));
+    assert_memory_equal(output, "FAIL", 4);
+    assert_non_null(strstr(output, site.folder));
+    remove_site(&site);
+}
+
+static void command_check_barrier_names_the_folder(void **state)
+{
+    const struct check_account nobody = {
+        .uid = 65533, .groups = {65533}, .group_count = 1};
+    char folder[PATH_SIZE];
+    struct site site;
+
+    (void)state;
+    make_site(&site); /* mkdtemp(3): for its owner only */
+    assert_true(
+        command_check_barrier(&nobody, site.socket, folder, sizeof folder));
+    assert_string_equal(folder, site.folder);
+    assert_int_equal(chmod(site.folder, 0755), 0);
+    assert_false(
+        command_check_barrier(&nobody, site.socket, folder, sizeof folder));
     remove_site(&site);
 }
 
@@ -276,7 +308,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(command_check_may_reads_mode_bits_as_the_kernel_does),
         cmocka_unit_test(command_check_postfix_finds_the_chroot_trap),
-        cmocka_unit_test(command_check_postfix_skips_what_it_cannot_ask),
+        cmocka_unit_test(command_check_postfix_fails_without_the_named_main_cf),
+        cmocka_unit_test(command_check_barrier_names_the_folder),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

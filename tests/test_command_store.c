@@ -77,6 +77,25 @@ static void command_store_parse_tells_keys_that_never_match(void **state)
     settings_free(settings);
 }
 
+static void command_store_doubt_marks_what_hardly_matches(void **state)
+{
+    static const struct row {
+        const char *pattern;
+        bool doubtful;
+    } rows[] = {
+        {"*@example.org", true}, {"@*.example.org", true},
+        {"postmaster", true},    {"ann@example.org", false},
+        {"@example.org", false}, {"@.example.org", false},
+        {"ann@", false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        assert_int_equal(command_store_doubt(text_of(rows[i].pattern)) != NULL,
+                         rows[i].doubtful);
+    }
+}
+
 static void command_store_parse_passes_other_keys(void **state)
 {
     static const char *const rows[] = {
@@ -266,6 +285,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(command_store_parse_tells_keys_that_never_match),
+        cmocka_unit_test(command_store_doubt_marks_what_hardly_matches),
         cmocka_unit_test(command_store_parse_passes_other_keys),
         cmocka_unit_test(command_store_pattern_is_what_lookups_use),
         cmocka_unit_test_setup_teardown(command_store_walk_visits_one_list,

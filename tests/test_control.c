@@ -398,6 +398,34 @@ static void control_answers_lines_that_are_no_request(void **state)
     remove_folder(folder);
 }
 
+static void control_answers_a_writer_of_a_line_without_end(void **state)
+{
+    static char line[256 * 1024]; /* more than the socket holds */
+    struct daemon daemon = {.answer = {1, true}};
+    char *folder = make_folder();
+    struct control *control = start(folder, &daemon);
+    int connection = connect_to(folder);
+    char answer[512] = "";
+    size_t sent = 0;
+
+    (void)state;
+    memset(line, 'x', sizeof line - 1);
+    line[sizeof line - 1] = '\n';
+    while (sent < sizeof line) {
+        ssize_t count =
+            send(connection, line + sent, sizeof line - sent, MSG_NOSIGNAL);
+
+        assert_true(count > 0); /* no broken pipe in the middle */
+        sent += (size_t)count;
+    }
+    assert_true(recv(connection, answer, sizeof answer - 1, 0) > 0);
+    assert_non_null(strstr(answer, "longer than"));
+    assert_int_equal(close(connection), 0);
+    assert_int_equal(daemon.events, 0);
+    control_stop(control);
+    remove_folder(folder);
+}
+
 /* A server that reads a request and says what it is told to. */
 struct impostor {
     int listener;
@@ -561,6 +589,7 @@ int main(void)
         cmocka_unit_test(control_stop_does_not_wait_for_a_client),
         cmocka_unit_test(control_handles_no_line_without_its_newline),
         cmocka_unit_test(control_answers_lines_that_are_no_request),
+        cmocka_unit_test(control_answers_a_writer_of_a_line_without_end),
         cmocka_unit_test(control_send_says_unknown_when_no_answer_is_one),
         cmocka_unit_test(control_send_gives_up_on_a_server_that_hangs),
         cmocka_unit_test(control_send_refuses_what_is_not_utf_8),

@@ -147,6 +147,40 @@ static void control_request_decode_survives_deep_nesting(void **state)
     assert_null(control_request_decode(line, sizeof line, &event, &error));
 }
 
+static void
+control_request_decode_writes_times_as_the_log_has_them(void **state)
+{
+    static const char line[] =
+        HEAD ANN ",\"suppression_added_at\":\"2026-11-02t20:43:01+01:00\","
+                 "\"suppression_expires_at\":\"2030-01-01T00:00:00.5Z\"}";
+    struct control_request *request;
+    struct error error = {""};
+    struct event event;
+
+    (void)state;
+    request = control_request_decode(line, sizeof line - 1, &event, &error);
+    assert_string_equal(error.text, "");
+    assert_true(
+        text_is(event.suppression_added_at, "2026-11-02T19:43:01.000000Z"));
+    assert_true(
+        text_is(event.suppression_expires_at, "2030-01-01T00:00:00.500000Z"));
+    control_request_free(request);
+}
+
+static void control_request_decode_ignores_the_origin_sent(void **state)
+{
+    static const char line[] = HEAD ANN ",\"origin\":\"session\"}";
+    struct control_request *request;
+    struct error error = {""};
+    struct event event;
+
+    (void)state;
+    request = control_request_decode(line, sizeof line - 1, &event, &error);
+    assert_string_equal(error.text, "");
+    assert_true(text_is(event.origin, "command"));
+    control_request_free(request);
+}
+
 static void control_request_encode_is_undone_by_decode(void **state)
 {
     struct control_request *request;
@@ -188,6 +222,9 @@ int main(void)
         cmocka_unit_test(control_request_decode_refuses),
         cmocka_unit_test(control_request_decode_bounds_each_text),
         cmocka_unit_test(control_request_decode_survives_deep_nesting),
+        cmocka_unit_test(
+            control_request_decode_writes_times_as_the_log_has_them),
+        cmocka_unit_test(control_request_decode_ignores_the_origin_sent),
         cmocka_unit_test(control_request_encode_is_undone_by_decode),
     };
 

@@ -1,5 +1,6 @@
 #include "event_json.h"
 
+#include <errno.h>
 #include <glib.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -222,6 +223,68 @@ static void event_json_decode_refuses_and_says_why(void **state)
     }
 }
 
+static long allocations_left; /* of jansson, before one fails; < 0: no end */
+
+static void *counted_malloc(size_t size)
+{
+    if (allocations_left == 0) {
+        allocations_left = -1;
+        errno = ENOMEM;
+        return NULL;
+    }
+    allocations_left -= allocations_left > 0;
+    return malloc(size);
+}
+
+static bool is_text(struct text text, const char *expected)
+{
+    return text.length == strlen(expected) &&
+           memcmp(text.bytes, expected, text.length) == 0;
+}
+
+static void event_json_decode_takes_no_want_of_memory_for_damage(void **state)
+{
+    static const char address[] =
+        "a-long-local-part-that-makes-buffers-grow@example.org";
+    static const char reason[] =
+        "a \"text\" with \xc3\xbc, \xe2\x82\xac and \xf0\x9f\x98\x80 that is "
+        "longer "
+        "than all the others, so that the buffer that holds it grows again";
+    struct event event;
+    struct error error;
+    struct event_json *json = NULL;
+    char line[EVENT_LINE_MAX];
+    size_t length;
+    long failed = 0;
+
+    (void)state;
+    event_init(&event, EVENT_REJECTION, 1709210096000000);
+    event.seq = 1793648581123456;
+    event.recipient = text_of(address);
+    event.diagnostic = text_of(reason);
+    event.size = 1234;
+    length = event_json_encode(&event, line) - 1;
+    json_set_alloc_funcs(counted_malloc, free);
+    for (long i = 0; i < 400; i++) {
+        allocations_left = i;
+        json = event_json_decode(line, length, &event, &error);
+        if (json == NULL) {
+            assert_int_equal(errno, ENOMEM);
+            failed++;
+        } else { /* no member without a byte, none without its name */
+            assert_int_equal(event.seq, 1793648581123456);
+            assert_true(is_text(event.recipient, address));
+            assert_true(is_text(event.diagnostic, reason));
+            assert_int_equal(event.size, 1234);
+        }
+        event_json_free(json);
+    }
+    assert_true(failed > 20);
+    allocations_left = -1;
+    assert_null(event_json_decode(line, length - 1, &event, &error));
+    assert_int_equal(errno, EINVAL);
+}
+
 static void event_types_have_names_that_lead_back(void **state)
 {
     (void)state;
@@ -237,6 +300,8 @@ static void event_types_have_names_that_lead_back(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        /* the first: the decoder watches what it finds installed */
+        cmocka_unit_test(event_json_decode_takes_no_want_of_memory_for_damage),
         cmocka_unit_test(event_json_encode_writes_the_golden_line),
         cmocka_unit_test(event_json_every_byte_in_every_member_stays_json),
         cmocka_unit_test(event_json_a_nul_byte_becomes_the_replacement),

@@ -153,6 +153,46 @@ static void an_older_file_of_ours_is_not_continued(void **state)
     place_expect_names(place, 1, 3, 0);
 }
 
+/* The recorder would take the new file for the next one: no hole. */
+static void a_removed_file_s_number_is_not_given_again(void **state)
+{
+    struct place *place = *state;
+    struct event_log_state now;
+
+    place_start(place);
+    assert_int_equal(place_append(place, 1), EVENT_LOG_WRITTEN);
+    place_stop(place);
+    assert_int_equal(unlink(place->event_log), 0);
+    place_start(place);
+    event_log_state(place->log, &now);
+    assert_int_equal(now.file_number, 2);
+    assert_int_equal(place_append(place, 2), EVENT_LOG_WRITTEN);
+    place_expect_names(place, 2, 2, 0);
+}
+
+static void an_older_file_is_not_continued_when_the_newest_is_gone(void **state)
+{
+    struct place *place = *state;
+    struct event_files files;
+    struct event_log_state now;
+    struct error error;
+
+    place_start(place);
+    assert_int_equal(place_append(place, 1), EVENT_LOG_WRITTEN);
+    assert_true(event_log_rotate(place->log, &error));
+    assert_int_equal(place_append(place, 2), EVENT_LOG_WRITTEN);
+    place_stop(place);
+    assert_int_equal(unlink(place->event_log), 0);
+    assert_true(event_files_list(place->event_log, &files, &error));
+    assert_int_equal(files.count, 1);
+    /* somebody puts an old one back */
+    assert_int_equal(rename(files.file[0].path, place->event_log), 0);
+    event_files_free(&files);
+    place_start(place);
+    event_log_state(place->log, &now);
+    assert_int_equal(now.file_number, 3);
+}
+
 static void
 numbers_go_above_the_log_when_an_older_state_is_restored(void **state)
 {
@@ -431,6 +471,8 @@ int main(void)
         ROW(an_empty_file_is_used),
         ROW(a_lost_state_directory_begins_another_file),
         ROW(an_older_file_of_ours_is_not_continued),
+        ROW(a_removed_file_s_number_is_not_given_again),
+        ROW(an_older_file_is_not_continued_when_the_newest_is_gone),
         ROW(numbers_go_above_the_log_when_an_older_state_is_restored),
         ROW(a_rotated_file_is_named_by_time_and_number),
         ROW(a_file_without_events_is_not_rotated),

@@ -43,7 +43,8 @@ static int make_folder(void **state)
 static int remove_folder(void **state)
 {
     struct folder *folder = *state;
-    static const char *const names[] = {"lock", "instance", "instance.damaged"};
+    static const char *const names[] = {"lock", "instance", "instance.damaged",
+                                        "file_number"};
 
     if (folder == NULL) {
         return -1;
@@ -292,6 +293,63 @@ static void a_copied_directory_gets_a_new_id(void **state)
     assert_int_equal(remove_folder(&made), 0);
 }
 
+static int64_t file_number_of(const char *folder)
+{
+    struct instance *instance = open_it(folder);
+    int64_t number = instance_file_number(instance);
+
+    instance_close(instance);
+    return number;
+}
+
+static void keep_file_number(const char *folder, int64_t number)
+{
+    struct instance *instance = open_it(folder);
+    struct error error = {""};
+
+    assert_true(instance_keep_file_number(instance, number, &error));
+    instance_close(instance);
+}
+
+static void the_highest_file_number_lasts(void **state)
+{
+    struct folder *folder = *state;
+
+    assert_int_equal(file_number_of(folder->path), 0);
+    keep_file_number(folder->path, 7);
+    keep_file_number(folder->path, 3);
+    assert_int_equal(file_number_of(folder->path), 7);
+}
+
+static void a_file_number_of_another_identity_says_nothing(void **state)
+{
+    struct folder *folder = *state;
+
+    keep_file_number(folder->path, 7);
+    remove_file(folder->path, "instance");
+    assert_int_equal(file_number_of(folder->path), 0);
+}
+
+static void a_damaged_file_number_costs_nothing_else(void **state)
+{
+    static const char *const texts[] = {
+        "", "{", "7", "{\"instance\":7,\"file_number\":7}",
+        "{\"instance\":\"00000000000000aa\",\"file_number\":7}"};
+    struct folder *folder = *state;
+    char first[INSTANCE_ID_SIZE];
+    char second[INSTANCE_ID_SIZE];
+
+    id_of(folder->path, first);
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        write_file(folder->path, "file_number", texts[i]);
+        assert_int_equal(file_number_of(folder->path), 0);
+    }
+    keep_file_number(folder->path, 7);
+    assert_int_equal(file_number_of(folder->path), 7);
+    id_of(folder->path, second);
+    assert_string_equal(first, second);
+}
+
 static void another_machine_gets_a_new_id(void **state)
 {
     struct folder *folder = *state;
@@ -404,6 +462,9 @@ int main(void)
         ROW(numbers_go_above_what_was_seen),
         ROW(a_copied_directory_gets_a_new_id),
         ROW(another_machine_gets_a_new_id),
+        ROW(the_highest_file_number_lasts),
+        ROW(a_file_number_of_another_identity_says_nothing),
+        ROW(a_damaged_file_number_costs_nothing_else),
         ROW(a_damaged_file_is_kept_and_replaced),
         ROW(a_first_start_that_cannot_write_fails),
         ROW(a_start_on_a_full_disk_goes_on_and_tells_once),

@@ -4,6 +4,7 @@
 #include "log.h"
 #include "recorder.h"
 #include "recorder_oracle.h"
+#include "recorder_position.h"
 #include "redis_server.h"
 #include "store_key.h"
 
@@ -107,12 +108,13 @@ static void do_redis(struct world *world, size_t argc, const char *const *argv)
 static long long field(struct world *world, const char *key, const char *name)
 {
     const char *arguments[] = {"HGET", key, name};
+    int64_t deadline = clock_monotonic_ms() + SOON_MS;
     struct error error;
-    redisReply *reply =
-        redis_link_ask(world->redis, clock_monotonic_ms() + SOON_MS, &error, 3,
-                       arguments, NULL);
+    redisReply *reply;
     long long value = -1;
 
+    assert_true(redis_link_open(world->redis, deadline, &error));
+    reply = redis_link_ask(world->redis, deadline, &error, 3, arguments, NULL);
     assert_non_null(reply);
     if (reply->type == REDIS_REPLY_STRING) {
         value = strtoll(reply->str, NULL, 10);
@@ -320,6 +322,16 @@ static void log_rejection(struct world *world, const char *recipient)
 static void await_applied(struct world *world)
 {
     assert_true(recorder_wait(world->recorder, world->last_seq, SOON_MS));
+}
+
+static void await_gone(struct world *world)
+{
+    int64_t deadline = clock_monotonic_ms() + SOON_MS;
+
+    while (atomic_load(&world->gone) == 0) {
+        assert_true(clock_monotonic_ms() < deadline);
+        (void)usleep(MOMENT_MS * 1000);
+    }
 }
 
 static void await_rollback(struct world *world, uint64_t above)
@@ -741,6 +753,191 @@ static void what_was_applied_may_be_compressed_or_removed(void **state)
     assert_int_equal(atomic_load(&world->gap_first), 0);
 }
 
+/* Files 1 (applied, where the position leads to), 2 (not applied) and 3. */
+static void make_files(struct world *world, int64_t *applied)
+{
+    struct error error;
+
+    start(world);
+    log_events(world, 50);
+    await_applied(world);
+    stop(world, SOON_MS);
+    *applied = world->last_seq;
+    assert_true(event_log_rotate(world->log, &error));
+    log_events(world, 100);
+    assert_true(event_log_rotate(world->log, &error));
+    log_events(world, 100);
+}
+
+static void
+the_oldest_files_gone_before_they_were_applied_are_told(void **state)
+{
+    struct world *world = *state;
+    int64_t applied;
+
+    make_files(world, &applied);
+    remove_file(world, "1");
+    remove_file(world, "2");
+    start(world);
+    await_applied(world);
+    assert_int_equal(atomic_load(&world->gap_first), applied + 1);
+    assert_true(atomic_load(&world->gap_last) >= applied + 100);
+    assert_true(atomic_load(&world->gap_last) < world->last_seq - 99);
+}
+
+static void without_a_position_nobody_knows_what_is_gone(void **state)
+{
+    struct world *world = *state;
+    char path[160];
+    int64_t applied;
+
+    make_files(world, &applied);
+    remove_file(world, "1");
+    remove_file(world, "2");
+    (void)snprintf(path, sizeof path, "%s/recorder.position", world->state_dir);
+    assert_int_equal(unlink(path), 0);
+    start(world);
+    await_applied(world);
+    assert_int_equal(atomic_load(&world->gap_first), 0);
+}
+
+static void a_current_file_removed_while_nobody_ran_is_told(void **state)
+{
+    struct world *world = *state;
+    int64_t applied, lost;
+
+    start(world);
+    log_events(world, 50);
+    await_applied(world);
+    stop(world, SOON_MS);
+    applied = world->last_seq;
+    log_events(world, 100);
+    lost = world->last_seq;
+    close_log(world);
+    assert_int_equal(unlink(world->path), 0);
+    open_log(world);
+    start(world);
+    log_events(world, 20);
+    await_applied(world);
+    assert_int_equal(atomic_load(&world->gap_first), applied + 1);
+    assert_true(atomic_load(&world->gap_last) >= lost);
+    assert_true(atomic_load(&world->gap_last) < world->last_seq);
+}
+
+static void a_file_gone_before_it_was_opened_lends_no_offset(void **state)
+{
+    struct world *world = *state;
+    struct recorder_state now;
+    struct store_key key;
+
+    start(world);
+    log_events(world, 300);
+    await_applied(world);
+    stop(world, SOON_MS);
+    assert_int_equal(kill(redis_server_pid(world->server), SIGSTOP), 0);
+    start(world); /* with the position, but no store */
+    assert_int_equal(unlink(world->path), 0);
+    event_log_tick(world->log);
+    for (int i = 0; i < 1000; i++) {
+        log_rejection(world, "new@x");
+    }
+    await_gone(world);
+    assert_int_equal(kill(redis_server_pid(world->server), SIGCONT), 0);
+    await_applied(world);
+    recorder_state(world->recorder, &now);
+    assert_int_equal(now.torn, 0);
+    assert_true(store_key_history(PREFIX, store_bucket("new@x", 5),
+                                  STORE_RECIPIENT, text_of("new@x"), &key));
+    assert_int_equal(field(world, key.text, "rejections"), 1000);
+}
+
+/* ---- positions that cannot be ---- */
+
+static void change_position(struct world *world, int64_t seq, int64_t applied)
+{
+    struct recorder_position position;
+    struct error error;
+
+    assert_true(recorder_position_load(world->state_dir, &position, &error));
+    position.seq = seq > 0 ? seq : position.seq;
+    position.applied[7] = applied > 0 ? applied : position.applied[7];
+    assert_true(recorder_position_save(world->state_dir, &position, &error));
+}
+
+static void a_position_ahead_of_the_log_stops_nothing(void **state)
+{
+    static const struct {
+        int64_t seq, applied;
+    } rows[] = {{INT64_C(1) << 53, 0},
+                {0, INT64_C(1) << 53},
+                {INT64_MAX, INT64_C(1) << 53}};
+    struct world *world = *state;
+
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        start(world);
+        log_events(world, 100);
+        await_applied(world);
+        stop(world, SOON_MS);
+        change_position(world, rows[i].seq, rows[i].applied);
+        start(world);
+        log_events(world, 100);
+        await_applied(world);
+        assert_exact(world);
+        stop(world, SOON_MS);
+    }
+}
+
+static void
+a_position_with_another_place_s_number_passes_over_nothing(void **state)
+{
+    struct world *world = *state;
+
+    start(world);
+    log_events(world, 100);
+    await_applied(world);
+    stop(world, SOON_MS);
+    log_events(world, 100);
+    change_position(world, world->last_seq, 0);
+    start(world);
+    log_events(world, 1);
+    await_applied(world);
+    assert_exact(world);
+}
+
+/* ---- memory ---- */
+
+static atomic_bool no_memory; /* for jansson, which has no context for us */
+
+static void *scarce_malloc(size_t size)
+{
+    if (atomic_load(&no_memory)) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    return malloc(size);
+}
+
+static void a_line_is_not_torn_because_memory_is_short(void **state)
+{
+    struct world *world = *state;
+    struct recorder_state now;
+
+    json_set_alloc_funcs(scarce_malloc, free);
+    start(world);
+    log_events(world, 100);
+    await_applied(world);
+    atomic_store(&no_memory, true);
+    log_events(world, 100);
+    assert_false(recorder_wait(world->recorder, world->last_seq, 300));
+    atomic_store(&no_memory, false);
+    await_applied(world);
+    recorder_state(world->recorder, &now);
+    assert_int_equal(now.torn, 0);
+    assert_exact(world);
+    stop(world, SOON_MS);
+    json_set_alloc_funcs(malloc, free);
+}
+
 /* ---- two of them ---- */
 
 static void two_instances_add_up(void **state)
@@ -840,6 +1037,60 @@ static void a_wrong_type_costs_one_effect_and_stops_nothing(void **state)
     assert_int_equal(field(world, key.text, "rejections"), 1);
 }
 
+static void a_right_that_is_missing_costs_no_effect(void **state)
+{
+    struct world *world = *state;
+    struct recorder_state now;
+
+    start(world);
+    log_events(world, 100);
+    await_applied(world);
+    REDIS(world, "ACL", "SETUSER", "default", "-hincrby");
+    log_events(world, 100);
+    await_gone(world);
+    assert_false(recorder_wait(world->recorder, world->last_seq, 200));
+    REDIS(world, "ACL", "SETUSER", "default", "+hincrby");
+    recorder_wake(world->recorder);
+    await_applied(world);
+    recorder_state(world->recorder, &now);
+    assert_int_equal(now.dead, 0);
+    assert_exact(world);
+}
+
+/* What was refused is tried again after half a minute else. */
+static void waking_ends_the_wait_for_another_try(void **state)
+{
+    struct world *world = *state;
+
+    REDIS(world, "ACL", "SETUSER", "default", "-hsetnx");
+    start(world);
+    log_events(world, 10);
+    await_gone(world);
+    REDIS(world, "ACL", "SETUSER", "default", "+hsetnx");
+    recorder_wake(world->recorder);
+    assert_true(recorder_wait(world->recorder, world->last_seq, 10000));
+}
+
+static void a_redis_that_hangs_delays_a_stop_by_few_seconds(void **state)
+{
+    struct world *world = *state;
+    int64_t begin_ms;
+
+    start(world);
+    log_events(world, 100);
+    await_applied(world);
+    assert_int_equal(kill(redis_server_pid(world->server), SIGSTOP), 0);
+    log_events(world, 1000);
+    assert_false(recorder_wait(world->recorder, world->last_seq, 100));
+    begin_ms = clock_monotonic_ms();
+    stop(world, 3000);
+    assert_true(clock_monotonic_ms() - begin_ms < 4500);
+    assert_int_equal(kill(redis_server_pid(world->server), SIGCONT), 0);
+    start(world);
+    await_applied(world);
+    assert_exact(world);
+}
+
 static void a_full_redis_gets_all_when_there_is_room(void **state)
 {
     struct world *world = *state;
@@ -895,6 +1146,14 @@ static void only_applied_files_are_deleted(void **state)
         (void)usleep(MOMENT_MS * 1000);
     }
     assert_int_equal(count_files(world), 1);
+    stop(world, SOON_MS);
+    start(world); /* and what retention deletes is no loss, */
+    log_events(world, 10);
+    await_applied(world);
+    REDIS(world, "FLUSHALL"); /* which is only built again from what is kept */
+    log_events(world, 10);
+    await_exact(world);
+    assert_int_equal(atomic_load(&world->gap_first), 0);
 }
 
 #define WORLD_TEST(name)                                                       \
@@ -922,10 +1181,20 @@ int main(void)
         WORLD_TEST(files_that_are_gone_are_told),
         WORLD_TEST(a_compressed_file_that_was_not_applied_is_told),
         WORLD_TEST(what_was_applied_may_be_compressed_or_removed),
+        WORLD_TEST(the_oldest_files_gone_before_they_were_applied_are_told),
+        WORLD_TEST(without_a_position_nobody_knows_what_is_gone),
+        WORLD_TEST(a_current_file_removed_while_nobody_ran_is_told),
+        WORLD_TEST(a_file_gone_before_it_was_opened_lends_no_offset),
+        WORLD_TEST(a_position_ahead_of_the_log_stops_nothing),
+        WORLD_TEST(a_position_with_another_place_s_number_passes_over_nothing),
+        WORLD_TEST(a_line_is_not_torn_because_memory_is_short),
         WORLD_TEST(two_instances_add_up),
         WORLD_TEST(a_flushed_script_is_sent_again),
         WORLD_TEST(without_scripts_the_store_is_the_same),
         WORLD_TEST(a_wrong_type_costs_one_effect_and_stops_nothing),
+        WORLD_TEST(a_right_that_is_missing_costs_no_effect),
+        WORLD_TEST(waking_ends_the_wait_for_another_try),
+        WORLD_TEST(a_redis_that_hangs_delays_a_stop_by_few_seconds),
         WORLD_TEST(a_full_redis_gets_all_when_there_is_room),
         WORLD_TEST(only_applied_files_are_deleted),
     };

@@ -1,8 +1,10 @@
+#include "log.h"
 #include "recorder_fault.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 
 #include <cmocka.h>
 
@@ -82,6 +84,59 @@ static void a_refusal_is_tried_again_after_half_a_minute(void **state)
     assert_false(began);
 }
 
+static bool refuse(struct recorder_dead *dead, unsigned key, int64_t now_ms)
+{
+    struct recorder_result result = {.outcome = OUTCOME_APPLIED};
+
+    result.dead.count = 2;
+    (void)snprintf(result.dead.key, sizeof result.dead.key, "k%u", key);
+    return recorder_dead_tell(dead, &result, now_ms);
+}
+
+static void two_bad_keys_in_turn_are_told_once_each(void **state)
+{
+    struct recorder_dead dead = {.count = 0};
+    unsigned told = 0;
+
+    (void)state;
+    for (unsigned i = 0; i < 1000; i++) {
+        told += refuse(&dead, i % 2, 1000);
+    }
+    assert_int_equal(told, 2);
+    assert_int_equal(dead.count, 2000);
+}
+
+static void bad_keys_beyond_eight_are_summed_up_once_a_minute(void **state)
+{
+    struct recorder_dead dead = {.count = 0};
+    unsigned told = 0;
+    unsigned sums = 0;
+
+    (void)state;
+    for (unsigned i = 0; i < 3600; i++) {
+        told += refuse(&dead, i, i * INT64_C(100));
+        sums += recorder_dead_sum_up(&dead, "x", i * INT64_C(100));
+    }
+    assert_int_equal(told, DEAD_KEYS);
+    assert_int_equal(sums, 5); /* in six minutes, from the eighth key on */
+    assert_true(recorder_dead_sum_up(&dead, "x", 1000000));
+    assert_false(recorder_dead_sum_up(&dead, "x", 2000000)); /* no more came */
+}
+
+static void what_is_refused_for_other_reasons_is_told_once(void **state)
+{
+    struct recorder_dead dead = {.count = 0};
+    struct recorder_result result = {.outcome = OUTCOME_APPLIED};
+
+    (void)state;
+    result.lost =
+        (struct recorder_refusal){.count = 1, .key = "k", .commands = "HSET"};
+    assert_true(recorder_dead_tell(&dead, &result, 1000));
+    assert_false(recorder_dead_tell(&dead, &result, 1000));
+    assert_int_equal(dead.count, 2);
+    assert_true(recorder_dead_sum_up(&dead, "x", 61000));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -90,7 +145,11 @@ int main(void)
         cmocka_unit_test(delays_double_from_a_tenth_of_a_second_to_thirty),
         cmocka_unit_test(delays_are_not_all_alike),
         cmocka_unit_test(a_refusal_is_tried_again_after_half_a_minute),
+        cmocka_unit_test(two_bad_keys_in_turn_are_told_once_each),
+        cmocka_unit_test(bad_keys_beyond_eight_are_summed_up_once_a_minute),
+        cmocka_unit_test(what_is_refused_for_other_reasons_is_told_once),
     };
 
+    log_open("test_recorder_fault", false, LOG_LEVEL_ERROR);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

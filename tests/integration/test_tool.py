@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from harness.redis import Redis
 from harness.wait import wait_until
 
 
@@ -55,7 +56,7 @@ def test_allowed_mailbox_is_let_through(stack, name):
 
 def test_why_tells_the_entry(stack, name):
     address = f"ann@{name}.test"
-    assert "decision: absent" in run(stack, "why", address)
+    assert "decision: not listed" in run(stack, "why", address)
     stack.redis.cli("HSET", f"nixie:suppress:@{name}.test", "reason",
                     "domain_no_mail")
     told = run(stack, "why", address)
@@ -160,6 +161,135 @@ def test_changes_work_without_nixied(stopped, name):
 
 def test_usage_errors_have_status_two(stack):
     for words in (("no-such-command",), ("suppress",),
-                  ("suppress", "add"), ("mailbox",)):
+                  ("suppress", "add"), ("mailbox",),
+                  ("suppress", "add", "*@example.org"),
+                  ("suppress", "add", "ann@example.org", "--reason", "a b"),
+                  ("suppress", "add", "ann@example.org", "--reason", ""),
+                  ("why", "@example.org"), ("key", "ann@"),
+                  ("tail", "--no-follow", "-r", "a" * 330 + "@x.org")):
         assert stack.nixied.tool(*words).returncode == 2, words
     assert stack.nixied.tool("--help").returncode == 0
+
+
+def test_help_lists_the_verbs(stack):
+    for words in (("help", "suppress"), ("suppress", "--help"),
+                  ("suppress", "-h")):
+        told = run(stack, *words)
+        for verb in ("add", "del", "show", "list"):
+            assert f"suppress {verb}" in told, words
+    assert not any(line.endswith(" ")
+                   for line in run(stack, "help", "check").splitlines())
+
+
+def test_closed_standard_output_reaches_no_other_file(stack, name):
+    stack.suppress(f"{name}@x.test", "\r\nDEL nixie:suppress:kept@x.test\r\n")
+    stack.suppress("kept@x.test")
+    for closed in (">&-", "<&- >&-", "<&- >&- 2>&-"):
+        command = subprocess.run(
+            ["sh", "-c", f'exec "$@" {closed}', "sh",
+             *stack.nixied.tool_command("suppress", "list")],
+            stderr=subprocess.PIPE, timeout=30, check=False)
+        assert command.returncode == 2, closed
+        if "2>" not in closed:
+            assert b"standard output cannot be written" in command.stderr
+    assert stack.redis.command("EXISTS", "nixie:suppress:kept@x.test") == 1
+
+
+def test_plain_string_and_what_becomes_of_its_note(stack, name):
+    address = f"{name}@x.test"
+    stack.suppress(address, "on leave")
+    stack.redis.cli("EXPIRE", f"nixie:suppress:{address}", "1000")
+    line = next(line for line in run(stack, "suppress", "list").splitlines()
+                if line.startswith(address))
+    assert "(string)" in line and "Z on leave" in line
+    done = stack.nixied.tool("suppress", "add", address)
+    assert done.returncode == 0
+    assert b'its note is dropped: "on leave"' in done.stderr
+    stack.settle()
+
+
+def test_globs_in_keys_are_marked(stack):
+    stack.suppress("*@example.org")
+    try:
+        told = run(stack, "suppress", "list")
+        assert "no globs" in told
+        _, results = check_results(stack)
+        assert results["suppress list"] == ["fail"]
+    finally:
+        run(stack, "suppress", "del", "*@example.org")
+    stack.settle()
+
+
+def test_tail_shows_what_a_refusal_quotes(stack, name):
+    stack.suppress(f"@{name}.test")
+    replies, _ = stack.send([f"ann@{name}.test"])
+    identity = replies[f"ann@{name}.test"].text.rsplit("[", 1)[1].rstrip("]")
+    told = run(stack, "tail", "--no-follow", "-n", "1", "-t", "suppressed")
+    assert f"suppression_pattern=@{name}.test" in told
+    assert told.rstrip().endswith(f"[{identity}]")
+    assert "store_state" not in told
+    stack.settle()
+
+
+def test_tail_leaves_out_what_is_no_event(stack, tmp_path):
+    path = tmp_path / "other.log"
+    path.write_text("Nov 21 postfix/smtpd: x\n{\"a\":1}\n\x1b[31m\n")
+    for words in ((), ("--json",)):
+        done = stack.nixied.tool("tail", "--no-follow", *words, str(path))
+        assert (done.returncode, done.stdout) == (0, b"")
+        assert done.stderr.count(b"no events") == 1
+
+
+@pytest.fixture
+def other_redis(stack, name):
+    """A Redis that the running nixied does not use."""
+    redis = Redis(stack.root / f"redis-{name}").start()
+    yield redis
+    redis.stop()
+
+
+def redis_checks(stack, redis):
+    """(exit status, what nixie check says of this Redis)."""
+    path = redis.root / "nixie.conf"
+    text = stack.nixied.config.read_text()
+    path.write_text(text.replace(stack.redis.endpoint, redis.endpoint))
+    done = stack.nixied.tool("-c", str(path), "check", "--postfix",
+                             str(stack.postfix.config))
+    return done.returncode, [line for line in done.stdout.decode().splitlines()
+                             if line[6:].startswith("redis")]
+
+
+def test_check_asks_redis_as_nixied_does(stack, other_redis):
+    status, told = redis_checks(stack, other_redis)
+    assert status == 0, told
+    other_redis.socket.chmod(0o700)  # root gets in all the same
+    status, told = redis_checks(stack, other_redis)
+    assert status == 1
+    assert any(line.startswith("FAIL") and "usermod -aG" in line
+               for line in told), told
+
+
+@pytest.mark.parametrize("words, expected", [
+    (("ACL", "SETUSER", "default", "-hmget"), "ACL"),
+    (("CONFIG", "SET", "requirepass", "secret"), "redis_password_file"),
+])
+def test_check_names_what_redis_refuses(stack, other_redis, words, expected):
+    other_redis.command(*words)
+    status, told = redis_checks(stack, other_redis)
+    assert status == 1
+    assert any(line.startswith("FAIL") and expected in line
+               for line in told), told
+
+
+def test_check_names_a_hung_redis(stack, other_redis):
+    other_redis.hang()
+    status, told = redis_checks(stack, other_redis)
+    assert status == 1
+    assert any(line.startswith("FAIL") and "does not answer" in line
+               for line in told), told
+
+
+def test_check_fails_without_the_named_main_cf(stack):
+    done = stack.nixied.tool("check", "--postfix", "/nonexistent")
+    assert done.returncode == 1
+    assert b"FAIL  postfix" in done.stdout
