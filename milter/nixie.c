@@ -163,6 +163,23 @@ static const struct command commands[] = {
                  {"no-follow", 0, NULL, "end after the last"},
                  {"type", 't', "TYPE", "only these, such as suppressed"},
                  {"recipient", 'r', "ADDRESS", "only of this mailbox"}}},
+    {.name = "classify",
+     .arguments = "[FILE]",
+     .summary = "why replies of other systems refuse mail",
+     .detail = "Each line of FILE, or of standard input, is a reply such as\n"
+               "\"550 5.1.1 User unknown\", or an object {\"id\", \"reply\"} "
+               "that "
+               "may have\n\"enhanced\", \"reply_code\", \"remote_mta\" and "
+               "\"smtp_stage\". For each an\nobject {\"id\", \"reason\", "
+               "\"type\", \"status\", \"rule\"} comes out. Exit status\n1 when "
+               "a line was no reply.\n",
+     .arguments_max = 1,
+     .without_settings = true,
+     .run = command_classify,
+     .options = {{"rules", 'r', "FILE",
+                  "these rules, in place of the usual; FILE:FILE..."},
+                 {"explain", 'e', NULL,
+                  "for people: which rule, and what else might be"}}},
     {.name = "check",
      .arguments = "",
      .summary = "is this host set up right? what to do if not",
