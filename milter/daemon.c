@@ -57,7 +57,7 @@ struct daemon {
     struct recorder *recorder;
     struct control *control;
 
-    pthread_mutex_t store_lock; /* guards the two below */
+    pthread_mutex_t store_lock; /* guards the two below, and recorder */
     bool lookups_down;
     bool recorder_down;
 
@@ -143,6 +143,16 @@ static void store_changed(struct daemon *daemon, bool *down, bool available,
     }
 }
 
+/* Redis answers lookups: it may take events too, before the next try is due. */
+static void wake_recorder(struct daemon *daemon)
+{
+    (void)pthread_mutex_lock(&daemon->store_lock);
+    if (daemon->recorder != NULL) {
+        recorder_wake(daemon->recorder);
+    }
+    (void)pthread_mutex_unlock(&daemon->store_lock);
+}
+
 static void lookups_changed(void *context, bool available, const char *cause)
 {
     struct daemon *daemon = context;
@@ -150,6 +160,7 @@ static void lookups_changed(void *context, bool available, const char *cause)
 
     if (available) {
         log_info("redis answers lookups again: endpoint=%s", endpoint);
+        wake_recorder(daemon);
     } else {
         char text[256];
 
@@ -443,16 +454,20 @@ static bool start_recorder(struct daemon *daemon, struct error *error)
         .seq_seen = seq_seen,
         .context = daemon,
     };
+    struct recorder *recorder;
     const struct control_options requests = {
         .state_dir = settings->state_dir,
         .handle = change_list,
         .context = daemon,
     };
 
-    daemon->recorder = recorder_start(&options, error);
-    if (daemon->recorder == NULL) {
+    recorder = recorder_start(&options, error);
+    if (recorder == NULL) {
         return false;
     }
+    (void)pthread_mutex_lock(&daemon->store_lock);
+    daemon->recorder = recorder;
+    (void)pthread_mutex_unlock(&daemon->store_lock);
     daemon->control = control_start(&requests, error);
     return daemon->control != NULL;
 }
@@ -556,6 +571,8 @@ static bool init_locks(struct daemon *daemon)
  */
 static void stop(struct daemon *daemon, bool started)
 {
+    struct recorder *recorder;
+
     wait_for_callbacks();
     if (started) {
         (void)pthread_mutex_lock(&daemon->care_lock);
@@ -565,7 +582,11 @@ static void stop(struct daemon *daemon, bool started)
         (void)pthread_join(daemon->care_thread, NULL);
     }
     control_stop(daemon->control);
-    recorder_stop(daemon->recorder, DRAIN_MS);
+    (void)pthread_mutex_lock(&daemon->store_lock);
+    recorder = daemon->recorder;
+    daemon->recorder = NULL;
+    (void)pthread_mutex_unlock(&daemon->store_lock);
+    recorder_stop(recorder, DRAIN_MS);
     if (daemon->log != NULL) {
         event_log_tick(daemon->log);
     }
