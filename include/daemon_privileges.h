@@ -8,10 +8,10 @@
 #ifndef NIXIE_DAEMON_PRIVILEGES_H
 #define NIXIE_DAEMON_PRIVILEGES_H
 
-#include <stdbool.h>
-
 #include "error.h"
 #include "settings.h"
+
+#include <stdbool.h>
 
 /* Before any thread. False with error, which says what to change. */
 bool daemon_drop_privileges(const struct settings *settings,
@@ -19,9 +19,6 @@ bool daemon_drop_privileges(const struct settings *settings,
 
 /* Descriptors for many sessions, small stacks for many threads. */
 void daemon_raise_limits(void);
-
-/* The path of a unix: milter_socket, or NULL for an inet one. */
-const char *daemon_socket_path(const struct settings *settings);
 
 /* Whether a program listens there: a socket that a kill left does not. */
 bool daemon_socket_is_in_use(const char *path);

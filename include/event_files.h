@@ -46,6 +46,9 @@ struct event_files {
     size_t count;
 };
 
+/* The folder that event_log is in: new, or NULL when out of memory. */
+char *event_files_folder(const char *event_log);
+
 /* False with error when the folder cannot be read. Free with _free(). */
 bool event_files_list(const char *event_log, struct event_files *files,
                       struct error *error);

@@ -59,6 +59,9 @@ struct settings {
 struct settings *settings_load(const char *path, struct error *error);
 void settings_free(struct settings *settings);
 
+/* The path of a unix: milter_socket, or NULL for an inet one. */
+const char *settings_socket_path(const struct settings *settings);
+
 /*
  * What a reload cannot change: the name of the first key that differs and
  * needs a restart, or NULL.

@@ -8,7 +8,9 @@
 #define NIXIE_SETTINGS_CHECK_H
 
 #include <confuse.h>
+#include <pwd.h>
 #include <stdbool.h>
+#include <sys/types.h>
 
 struct error;
 struct settings;
@@ -21,6 +23,20 @@ void settings_check_register(cfg_t *cfg);
  */
 const char *settings_check_refusal(const char *value, char code[4],
                                    char status[12], const char **text);
+
+/*
+ * The user to become: borrowed until the next getpwnam(). NULL with error: it
+ * is not there, or it is root.
+ */
+const struct passwd *settings_check_user(const struct settings *settings,
+                                         struct error *error);
+
+/*
+ * The socket's group. False: it was asked for and is not there; the default
+ * one may be missing, as on a host with Sendmail, then *found is false.
+ */
+bool settings_check_group(const struct settings *settings, gid_t *gid,
+                          bool *found, struct error *error);
 
 /*
  * Whether the host has what a start needs: user, group, the password's file

@@ -249,7 +249,7 @@ static void end(struct daemon *daemon, enum daemon_end why)
 /* Somebody removed our socket: the MTA cannot reach us, a new start can. */
 static void check_socket(struct daemon *daemon)
 {
-    const char *path = daemon_socket_path(daemon->fixed);
+    const char *path = settings_socket_path(daemon->fixed);
     struct stat status;
 
     if (path == NULL || daemon->socket_inode == 0 ||
@@ -487,7 +487,7 @@ static bool start_thread(pthread_t *thread, void *(*body)(void *),
 static bool open_socket(struct daemon *daemon, struct error *error)
 {
     const struct settings *settings = daemon->fixed;
-    const char *path = daemon_socket_path(settings);
+    const char *path = settings_socket_path(settings);
     mode_t old_mask = umask((mode_t)(~settings->milter_socket_mode & 0777));
     struct stat status;
     bool opened;
@@ -600,7 +600,7 @@ static void stop(struct daemon *daemon, bool started)
  */
 static void close_socket(const struct daemon *daemon)
 {
-    const char *path = daemon_socket_path(daemon->fixed);
+    const char *path = settings_socket_path(daemon->fixed);
     struct stat status;
 
     if (path != NULL && stat(path, &status) == 0 &&

@@ -3,6 +3,7 @@
 #include "daemon_privileges.h"
 
 #include "log.h"
+#include "settings_check.h"
 #include "text.h"
 
 #include <errno.h>
@@ -20,43 +21,6 @@
 
 #define DESCRIPTORS_LEAST 1024
 #define STACK_SIZE        (1024 * 1024) /* libmilter may have a thread a session */
-
-const char *daemon_socket_path(const struct settings *settings)
-{
-    const char *colon = strchr(settings->milter_socket, ':');
-
-    return colon != NULL && colon[1] == '/' ? colon + 1 : NULL;
-}
-
-/*
- * The socket's group. False: it was asked for and is not there; the default
- * one may be missing, as on a host with Sendmail.
- */
-static bool find_socket_group(const struct settings *settings, gid_t *gid,
-                              bool *found, struct error *error)
-{
-    const struct group *group;
-
-    *found = false;
-    if (settings->milter_socket_group[0] == '\0' ||
-        daemon_socket_path(settings) == NULL) {
-        return true;
-    }
-    group = getgrnam(settings->milter_socket_group);
-    if (group != NULL) {
-        *gid = group->gr_gid;
-        *found = true;
-        return true;
-    }
-    if (settings->milter_socket_group_is_default) {
-        return true;
-    }
-    error_set(error,
-              "milter_socket_group = \"%s\": there is no such group; name the "
-              "group of your MTA, or write \"\" for nixied's own",
-              settings->milter_socket_group);
-    return false;
-}
 
 /* A missing last folder of path; others are the administrator's. */
 static bool make_folder(const char *path, uid_t uid, gid_t gid, mode_t mode,
@@ -121,7 +85,7 @@ static bool become(const struct passwd *user, gid_t socket_gid,
 bool daemon_drop_privileges(const struct settings *settings,
                             struct error *error)
 {
-    const char *socket_path = daemon_socket_path(settings);
+    const char *socket_path = settings_socket_path(settings);
     const struct passwd *user;
     gid_t gid = (gid_t)-1;
     bool has_gid;
@@ -129,23 +93,11 @@ bool daemon_drop_privileges(const struct settings *settings,
     if (geteuid() != 0) {
         return true;
     }
-    user = getpwnam(settings->user);
+    user = settings_check_user(settings, error);
     if (user == NULL) {
-        error_set(error,
-                  "user = \"%s\": there is no such user; make one with "
-                  "'useradd --system --user-group --no-create-home %s', or "
-                  "name another",
-                  settings->user, settings->user);
         return false;
     }
-    if (user->pw_uid == 0) {
-        error_set(error,
-                  "user = \"%s\" is root by another name; nixied does not "
-                  "run as root",
-                  settings->user);
-        return false;
-    }
-    if (!find_socket_group(settings, &gid, &has_gid, error)) {
+    if (!settings_check_group(settings, &gid, &has_gid, error)) {
         return false;
     }
     if (!make_folder(settings->state_dir, user->pw_uid, user->pw_gid, 0750,
@@ -215,14 +167,14 @@ bool daemon_socket_is_in_use(const char *path)
 bool daemon_open_socket_to_mta(const struct settings *settings,
                                struct error *error)
 {
-    const char *path = daemon_socket_path(settings);
+    const char *path = settings_socket_path(settings);
     gid_t gid = (gid_t)-1;
     bool has_gid;
 
     if (path == NULL) {
         return true;
     }
-    if (!find_socket_group(settings, &gid, &has_gid, error)) {
+    if (!settings_check_group(settings, &gid, &has_gid, error)) {
         return false;
     }
     if (has_gid && lchown(path, (uid_t)-1, gid) != 0) {

@@ -280,7 +280,7 @@ static bool list_folder(DIR *folder, const char *event_log,
 }
 
 /* New: the folder that event_log is in. */
-static char *folder_of(const char *event_log)
+char *event_files_folder(const char *event_log)
 {
     const char *slash = strrchr(event_log, '/');
 
@@ -294,7 +294,7 @@ static char *folder_of(const char *event_log)
 bool event_files_list(const char *event_log, struct event_files *files,
                       struct error *error)
 {
-    char *path = folder_of(event_log);
+    char *path = event_files_folder(event_log);
     DIR *folder = path == NULL ? NULL : opendir(path);
     bool listed;
 

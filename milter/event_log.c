@@ -1,6 +1,7 @@
 #include "event_log.h"
 
 #include "clock.h"
+#include "event_files.h"
 #include "event_id.h"
 #include "event_log_writer.h"
 #include "log.h"
@@ -46,16 +47,6 @@ static void unlock(struct event_log *log)
     (void)pthread_mutex_unlock(&log->lock);
 }
 
-static char *folder_of(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-
-    if (slash == NULL) {
-        return strdup(".");
-    }
-    return strndup(path, slash == path ? 1 : (size_t)(slash - path));
-}
-
 static bool init_locks(struct event_log *log)
 {
     pthread_condattr_t monotonic;
@@ -89,7 +80,7 @@ struct event_log *event_log_new(const struct event_log_options *options,
         return NULL;
     }
     log->options = *options;
-    log->folder = folder_of(options->path);
+    log->folder = event_files_folder(options->path);
     log->ids = event_id_source_new();
     if (log->folder == NULL || log->ids == NULL || !init_locks(log)) {
         error_set(error, "open %s: out of memory", options->path);

@@ -423,6 +423,13 @@ void settings_free(struct settings *settings)
     free(settings);
 }
 
+const char *settings_socket_path(const struct settings *settings)
+{
+    const char *colon = strchr(settings->milter_socket, ':');
+
+    return colon != NULL && colon[1] == '/' ? colon + 1 : NULL;
+}
+
 const char *settings_needs_restart(const struct settings *running,
                                    const struct settings *loaded)
 {

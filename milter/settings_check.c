@@ -432,48 +432,46 @@ void settings_check_register(cfg_t *cfg)
 
 #define PATH_SIZE 4096
 
-static bool check_host_user(const struct settings *settings,
-                            struct error *error)
+const struct passwd *settings_check_user(const struct settings *settings,
+                                         struct error *error)
 {
-    const struct passwd *user;
+    const struct passwd *user = getpwnam(settings->user);
 
-    if (geteuid() != 0) {
-        return true; /* nixied stays whom it was started as */
-    }
-    user = getpwnam(settings->user);
     if (user == NULL) {
         error_set(error,
                   "user = \"%s\": there is no such user; make one with "
                   "'useradd --system --user-group --no-create-home %s', or "
                   "name another",
                   settings->user, settings->user);
-        return false;
+        return NULL;
     }
     if (user->pw_uid == 0) {
         error_set(error,
                   "user = \"%s\" is root by another name; nixied does not "
                   "run as root",
                   settings->user);
-        return false;
+        return NULL;
     }
-    return true;
+    return user;
 }
 
-/* The path of a unix: socket, or NULL. */
-static const char *socket_path(const struct settings *settings)
+bool settings_check_group(const struct settings *settings, gid_t *gid,
+                          bool *found, struct error *error)
 {
-    const char *colon = strchr(settings->milter_socket, ':');
+    const struct group *group;
 
-    return colon != NULL && colon[1] == '/' ? colon + 1 : NULL;
-}
-
-static bool check_host_group(const struct settings *settings,
-                             struct error *error)
-{
-    if (socket_path(settings) == NULL ||
-        settings->milter_socket_group_is_default ||
-        settings->milter_socket_group[0] == '\0' ||
-        getgrnam(settings->milter_socket_group) != NULL) {
+    *found = false;
+    if (settings->milter_socket_group[0] == '\0' ||
+        settings_socket_path(settings) == NULL) {
+        return true;
+    }
+    group = getgrnam(settings->milter_socket_group);
+    if (group != NULL) {
+        *gid = group->gr_gid;
+        *found = true;
+        return true;
+    }
+    if (settings->milter_socket_group_is_default) {
         return true;
     }
     error_set(error,
@@ -588,10 +586,12 @@ static bool check_host_file(const char *key, const char *path, mode_t type,
 
 bool settings_check_host(const struct settings *settings, struct error *error)
 {
-    const char *path = socket_path(settings);
+    const char *path = settings_socket_path(settings);
+    gid_t gid;
+    bool has_gid;
 
-    return check_host_user(settings, error) &&
-           check_host_group(settings, error) &&
+    return (geteuid() != 0 || settings_check_user(settings, error) != NULL) &&
+           settings_check_group(settings, &gid, &has_gid, error) &&
            check_host_password(settings, error) &&
            check_host_folder("state_dir", settings->state_dir, error) &&
            check_host_file("event_log", settings->event_log, S_IFREG,
