@@ -17,7 +17,7 @@
 #include <stdint.h>
 
 #define EVENT_SCHEMA         "nixie/1"
-#define EVENT_UNKNOWN        INT64_MIN /* an integer member that is absent */
+#define EVENT_UNKNOWN        INT64_MIN /* a number or boolean that is absent */
 #define EVENT_ID_SIZE        37        /* UUIDv7 (RFC 9562) and NUL */
 #define EVENT_DIAGNOSTIC_MAX 512       /* bytes of a remote text we keep */
 
@@ -26,18 +26,30 @@ enum event_type {
     EVENT_REJECTION,      /* our MTA refused the recipient */
     EVENT_SUPPRESSED,     /* nixie refused or dropped it */
     EVENT_WOULD_SUPPRESS, /* observe mode, exemption: it would have */
+    EVENT_DELIVERY,       /* a remote or local mailbox took it */
+    EVENT_DELAY,          /* a temporary failure, it will be tried again */
+    EVENT_BOUNCE,         /* final failure of a delivery */
+    EVENT_EXPIRATION,     /* given up after too many delays */
+    EVENT_OUT_OF_BAND,    /* a bounce message that came later */
+    EVENT_FEEDBACK,       /* a complaint or opt-out */
     EVENT_SUPPRESSION_ADDED,
     EVENT_SUPPRESSION_UPDATED,
     EVENT_SUPPRESSION_REMOVED,
-    EVENT_ALLOW_ADDED, /* the allow list changed */
+    EVENT_SUPPRESSION_WITHHELD, /* a limit was reached, nothing was added */
+    EVENT_ALLOW_ADDED,          /* the allow list changed */
     EVENT_ALLOW_REMOVED,
+    EVENT_BREAKER_OPENED, /* failures spike: adding is paused */
+    EVENT_BREAKER_CLOSED,
+    EVENT_DOMAIN_DOWN, /* a destination takes no mail at present */
+    EVENT_DOMAIN_UP,
     EVENT_LOG_OPEN, /* first line of each file */
     EVENT_HEARTBEAT,
-    EVENT_GAP, /* lines that could not be written, or are gone */
+    EVENT_GAP,  /* lines that could not be written, or are gone */
+    EVENT_MARK, /* how far a delivery log is read */
     EVENT_STORE_DEGRADED,
     EVENT_STORE_RECOVERED,
 };
-#define EVENT_TYPES 14
+#define EVENT_TYPES 26
 
 struct event {
     enum event_type type;
@@ -55,9 +67,26 @@ struct event {
     int64_t reply_code;
     struct text enhanced_status, diagnostic, smtp_stage, decided_by;
     struct text reason, failure_type;
+    int64_t bounce_class; /* SparkPost's number */
+    struct text rule;     /* what the verdict went by */
+    struct text remote_mta, remote_ip, reporting_mta;
+    struct text final_recipient; /* after aliases and forwarding */
+    int64_t attempt; /* of this message for this recipient, from 1 */
+    int64_t queue_seconds;
+    struct text first_attempt_at, next_attempt_at;
+    int64_t attempts_left;
+    struct text expires_at;
+    int64_t estimated;   /* boolean: the three above are a guess */
+    int64_t destination; /* boolean: about the way there, not the recipient */
+    int64_t counted;     /* boolean: it is a strike, within these limits: */
+    int64_t strike_limit, strike_days, strike_window_seconds;
+    int64_t strikes; /* of suppression_added: how many there were */
+    struct text feedback_type, feedback_agent;
+    struct text trace;
     struct text suppression_pattern, suppression_reason, suppression_origin,
         suppression_note, suppression_by, suppression_added_at,
-        suppression_expires_at, suppression_mode;
+        suppression_expires_at, suppression_mode, suppression_evidence;
+    struct text withheld_by; /* breaker, entry, allow, policy */
     struct text action;
     struct text store_state;
     int64_t latency_us;
@@ -72,6 +101,8 @@ struct event {
     int64_t applied_seq, lag_seconds;
     /* store_degraded, store_recovered */
     struct text store_endpoint, store_error;
+    /* mark, and what comes from a delivery log */
+    struct text maillog_position;
 };
 
 /* Every member unknown but type and timestamp_us. */
@@ -89,7 +120,11 @@ bool event_type_is_outcome(enum event_type type);
  * The members as a table: what the encoder, the decoder and the schema test
  * go by. Order is the order on the line.
  */
-enum event_member_kind { EVENT_MEMBER_TEXT, EVENT_MEMBER_INTEGER };
+enum event_member_kind {
+    EVENT_MEMBER_TEXT,
+    EVENT_MEMBER_INTEGER,
+    EVENT_MEMBER_BOOLEAN, /* an int64_t: 0, 1 or EVENT_UNKNOWN */
+};
 
 struct event_member {
     const char *name;

@@ -10,6 +10,10 @@
     {                                                                          \
 #member, EVENT_MEMBER_INTEGER, offsetof(struct event, member), 0       \
     }
+#define BOOLEAN(member)                                                        \
+    {                                                                          \
+#member, EVENT_MEMBER_BOOLEAN, offsetof(struct event, member), 0       \
+    }
 
 /*
  * In the order of the line: what identifies an event stands before what
@@ -29,10 +33,29 @@ const struct event_member event_members[] = {
     TEXT(smtp_stage, 16),
     TEXT(reason, 64),
     TEXT(failure_type, 16),
+    INTEGER(bounce_class),
+    BOOLEAN(destination),
+    BOOLEAN(counted),
+    INTEGER(strike_limit),
+    INTEGER(strike_days),
+    INTEGER(strike_window_seconds),
+    INTEGER(strikes),
+    TEXT(trace, 16),
+    TEXT(maillog_position, 255),
+    TEXT(rule, 64),
     TEXT(session_id, 40),
     TEXT(transaction_id, 48),
     TEXT(queue_id, 64),
     INTEGER(size),
+    INTEGER(attempt),
+    INTEGER(queue_seconds),
+    TEXT(first_attempt_at, 32),
+    TEXT(next_attempt_at, 32),
+    INTEGER(attempts_left),
+    TEXT(expires_at, 32),
+    BOOLEAN(estimated),
+    TEXT(feedback_type, 32),
+    TEXT(withheld_by, 16),
     TEXT(store_state, 16),
     INTEGER(latency_us),
     TEXT(suppression_pattern, 324),
@@ -53,11 +76,16 @@ const struct event_member event_members[] = {
     INTEGER(lag_seconds),
     TEXT(store_endpoint, 255),
     TEXT(store_error, 255),
+    TEXT(remote_ip, 64),
+    TEXT(remote_mta, 255),
     TEXT(listener, 64),
     TEXT(client_ip, 64),
     TEXT(tls_version, 32),
     TEXT(auth_user, 255),
     TEXT(sender, 320),
+    TEXT(final_recipient, 320),
+    TEXT(reporting_mta, 255),
+    TEXT(feedback_agent, 128),
     TEXT(client_name, 255),
     TEXT(suppression_note, 255),
     TEXT(envelope_id, 100), /* RFC 3461 4.4 */
@@ -65,6 +93,7 @@ const struct event_member event_members[] = {
     TEXT(diagnostic, EVENT_DIAGNOSTIC_MAX),
     TEXT(helo, 255),
     TEXT(original_recipient, 1024),
+    TEXT(suppression_evidence, 2000),
     TEXT(padding, 1100),
 };
 const size_t event_member_count =
@@ -78,14 +107,26 @@ static const struct type_row {
     [EVENT_REJECTION] = {"rejection", true},
     [EVENT_SUPPRESSED] = {"suppressed", true},
     [EVENT_WOULD_SUPPRESS] = {"would_suppress", true},
+    [EVENT_DELIVERY] = {"delivery", true},
+    [EVENT_DELAY] = {"delay", true},
+    [EVENT_BOUNCE] = {"bounce", true},
+    [EVENT_EXPIRATION] = {"expiration", true},
+    [EVENT_OUT_OF_BAND] = {"out_of_band", true},
+    [EVENT_FEEDBACK] = {"feedback", true},
     [EVENT_SUPPRESSION_ADDED] = {"suppression_added", true},
     [EVENT_SUPPRESSION_UPDATED] = {"suppression_updated", true},
     [EVENT_SUPPRESSION_REMOVED] = {"suppression_removed", true},
+    [EVENT_SUPPRESSION_WITHHELD] = {"suppression_withheld", true},
     [EVENT_ALLOW_ADDED] = {"allow_added", true},
     [EVENT_ALLOW_REMOVED] = {"allow_removed", true},
+    [EVENT_BREAKER_OPENED] = {"breaker_opened", true},
+    [EVENT_BREAKER_CLOSED] = {"breaker_closed", true},
+    [EVENT_DOMAIN_DOWN] = {"domain_down", true},
+    [EVENT_DOMAIN_UP] = {"domain_up", true},
     [EVENT_LOG_OPEN] = {"log_open", false},
     [EVENT_HEARTBEAT] = {"heartbeat", false},
     [EVENT_GAP] = {"gap", false},
+    [EVENT_MARK] = {"mark", false},
     [EVENT_STORE_DEGRADED] = {"store_degraded", false},
     [EVENT_STORE_RECOVERED] = {"store_recovered", false},
 };
@@ -96,7 +137,7 @@ void event_init(struct event *event, enum event_type type, int64_t timestamp_us)
     event->type = type;
     event->timestamp_us = timestamp_us;
     for (size_t i = 0; i < event_member_count; i++) {
-        if (event_members[i].kind == EVENT_MEMBER_INTEGER) {
+        if (event_members[i].kind != EVENT_MEMBER_TEXT) {
             int64_t unknown = EVENT_UNKNOWN;
 
             memcpy((char *)event + event_members[i].offset, &unknown,

@@ -177,18 +177,34 @@ static void put_text(struct writer *writer, const struct event_member *member,
     }
 }
 
+/* A value that needs no quotes. */
+static void put_bare(struct writer *writer, const char *name, const char *value)
+{
+    if (strlen(value) + strlen(name) + MEMBER_EXTRA > left(writer)) {
+        writer->cut = true;
+    } else if (open_member(writer, name, "", "")) {
+        put_string(writer, value);
+    }
+}
+
 static void put_integer(struct writer *writer, const char *name, int64_t value)
 {
     char digits[24];
 
+    (void)snprintf(digits, sizeof digits, "%lld", (long long)value);
+    put_bare(writer, name, digits);
+}
+
+static void put_number(struct writer *writer, const struct event_member *member,
+                       int64_t value)
+{
     if (value == EVENT_UNKNOWN) {
         return;
     }
-    (void)snprintf(digits, sizeof digits, "%lld", (long long)value);
-    if (strlen(digits) + strlen(name) + MEMBER_EXTRA > left(writer)) {
-        writer->cut = true;
-    } else if (open_member(writer, name, "", "")) {
-        put_string(writer, digits);
+    if (member->kind == EVENT_MEMBER_BOOLEAN) {
+        put_bare(writer, member->name, value != 0 ? "true" : "false");
+    } else {
+        put_integer(writer, member->name, value);
     }
 }
 
@@ -217,11 +233,12 @@ static size_t encode_tail(const struct event *event, char *line, size_t size)
             put_text(&writer, member, text);
             break;
         }
-        case EVENT_MEMBER_INTEGER: {
-            int64_t integer;
+        case EVENT_MEMBER_INTEGER:
+        case EVENT_MEMBER_BOOLEAN: {
+            int64_t number;
 
-            memcpy(&integer, value, sizeof integer);
-            put_integer(&writer, member->name, integer);
+            memcpy(&number, value, sizeof number);
+            put_number(&writer, member, number);
             break;
         }
         }
@@ -323,13 +340,18 @@ static bool decode_member(const json_t *root, const struct event_member *member,
         }
         break;
     case EVENT_MEMBER_INTEGER:
-        if (json_is_integer(value)) {
-            int64_t integer = json_integer_value(value);
+    case EVENT_MEMBER_BOOLEAN: {
+        bool boolean = member->kind == EVENT_MEMBER_BOOLEAN;
 
-            memcpy(target, &integer, sizeof integer);
+        if (boolean ? json_is_boolean(value) : json_is_integer(value)) {
+            int64_t number =
+                boolean ? json_is_true(value) : json_integer_value(value);
+
+            memcpy(target, &number, sizeof number);
             return true;
         }
         break;
+    }
     }
     error_set(error, "%s has the wrong type", member->name);
     return false;
