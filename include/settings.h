@@ -14,14 +14,28 @@
 #include "error.h"
 #include "event_log.h"
 #include "mailbox.h"
+#include "policy.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define SETTINGS_FILE "/etc/nixie/nixie.conf"
 
 enum settings_failure { FAILURE_ACCEPT, FAILURE_TEMPFAIL };
 enum settings_mode { MODE_ENFORCE, MODE_OBSERVE };
+
+/* Whose failures in the delivery log may count. */
+enum settings_trust { TRUST_SEEN, TRUST_ALL };
+
+/* Which refusals are taken from the delivery log. */
+enum settings_rejections {
+    REJECTIONS_NONE,
+    REJECTIONS_SENDMAIL,
+    REJECTIONS_ALL,
+};
+
+struct bounce_rules;
 
 struct settings {
     char *node;
@@ -53,11 +67,35 @@ struct settings {
     struct mailbox_rules mailbox_rules; /* of the three above */
     struct mailbox_pattern *exempt;
     size_t exempt_count;
+    char **bounce_rules; /* paths, NULL-terminated */
+    bool bounce_rules_is_default;
+    struct bounce_rules *rules; /* NULL until settings_load_rules() */
+    struct policies policies;
+    struct policy_breaker breaker;
+    char **maillog; /* paths, or "journal" alone; NULL-terminated */
+    enum settings_trust maillog_trust;
+    enum settings_rejections maillog_rejections;
+    char **internal_relays; /* as configured; NULL-terminated */
+    bool retry_schedule_is_postfix;
+    int64_t *retry_schedule_minutes; /* NULL if it is Postfix's */
+    size_t retry_schedule_steps;
+    int64_t delay_notice_after; /* attempts; 0: no notices */
+    char *delay_notice_relay;   /* HOST:PORT, IPv6 in brackets */
+    char *delay_notice_language;
+    char *delay_notice_folder;
+    int64_t delay_notice_limit; /* an hour */
 };
 
 /* New, or NULL with error. path NULL: all defaults. */
 struct settings *settings_load(const char *path, struct error *error);
 void settings_free(struct settings *settings);
+
+/*
+ * Compiles the files of bounce_rules, in order, into rules, which belongs to
+ * settings. The default files may be missing, those of any other list may
+ * not. False with error; rules stays as it was.
+ */
+bool settings_load_rules(struct settings *settings, struct error *error);
 
 /* The path of a unix: milter_socket, or NULL for an inet one. */
 const char *settings_socket_path(const struct settings *settings);

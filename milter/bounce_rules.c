@@ -6,9 +6,12 @@
 #include "bounce_rules_words.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
@@ -196,6 +199,30 @@ out:
 
 /* --- loading ----------------------------------------------------------- */
 
+/* Not what would be waited for, as a FIFO is. */
+static FILE *open_file(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    struct stat status;
+    FILE *file;
+
+    if (fd < 0) {
+        return NULL;
+    }
+    if (fstat(fd, &status) == 0 && S_ISDIR(status.st_mode)) {
+        errno = EISDIR;
+    } else if (!S_ISREG(status.st_mode)) {
+        errno = EINVAL;
+    } else {
+        file = fdopen(fd, "r");
+        if (file != NULL) {
+            return file;
+        }
+    }
+    (void)close(fd);
+    return NULL;
+}
+
 static bool read_source(struct bounce_rules *rules,
                         const struct bounce_rules_source *source,
                         struct error *error)
@@ -209,7 +236,7 @@ static bool read_source(struct bounce_rules *rules,
         return false;
     }
     rules->paths[rules->path_count++] = path;
-    file = fopen(path, "re");
+    file = open_file(path);
     if (file == NULL) {
         if (source->optional && errno == ENOENT) {
             return true;

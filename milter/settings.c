@@ -1,8 +1,12 @@
 #include "settings.h"
 
+#include "bounce_rules.h"
 #include "clock.h"
 #include "settings_check.h"
 #include "settings_file.h"
+#include "settings_maillog.h"
+#include "settings_policy.h"
+#include "settings_value.h"
 #include "text.h"
 
 #include <arpa/inet.h>
@@ -77,8 +81,26 @@ static cfg_t *make_parser(void)
     /* libconfuse copies them, but takes no const */
     char none[] = "{}";
     char exempt[] = "{\"postmaster@\", \"abuse@\"}";
+    char bounce_rules[] = "{\"/etc/nixie/bounce-rules.conf\", "
+                          "\"/usr/share/nixie/bounce-rules.conf\"}";
+    char retry_schedule[] = "{\"postfix\"}";
     cfg_opt_t domain_options[] = {
         CFG_BOOL("fold_tags", cfg_false, CFGF_NONE),
+        CFG_END(),
+    };
+    cfg_opt_t policy_options[] = {
+        /* the defaults are those of the reason */
+        CFG_INT("strikes", 0, CFGF_NODEFAULT),
+        CFG_INT("days", 0, CFGF_NODEFAULT),
+        CFG_STR("window", NULL, CFGF_NODEFAULT),
+        CFG_STR_LIST("release", NULL, CFGF_NODEFAULT),
+        CFG_END(),
+    };
+    cfg_opt_t breaker_options[] = {
+        CFG_INT("domain_failures", 20, CFGF_NONE),
+        CFG_INT("all_failures", 200, CFGF_NONE),
+        CFG_INT("percent", 50, CFGF_NONE),
+        CFG_STR("pause", "1h", CFGF_NONE),
         CFG_END(),
     };
     cfg_opt_t options[] = {
@@ -107,6 +129,20 @@ static cfg_t *make_parser(void)
         CFG_STR_LIST("exempt", exempt, CFGF_NONE),
         CFG_SEC("domain", domain_options,
                 CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
+        CFG_STR_LIST("bounce_rules", bounce_rules, CFGF_NONE),
+        CFG_SEC("policy", policy_options,
+                CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
+        CFG_SEC("breaker", breaker_options, CFGF_MULTI),
+        CFG_STR_LIST("maillog", none, CFGF_NONE),
+        CFG_STR("maillog_trust", "seen", CFGF_NONE),
+        CFG_STR("maillog_rejections", "sendmail", CFGF_NONE),
+        CFG_STR_LIST("internal_relays", none, CFGF_NONE),
+        CFG_STR_LIST("retry_schedule", retry_schedule, CFGF_NONE),
+        CFG_INT("delay_notice_after", 0, CFGF_NONE),
+        CFG_STR("delay_notice_relay", "127.0.0.1:25", CFGF_NONE),
+        CFG_STR("delay_notice_language", "en", CFGF_NONE),
+        CFG_STR("delay_notice_folder", "/usr/share/nixie/notices", CFGF_NONE),
+        CFG_INT("delay_notice_limit", 100, CFGF_NONE),
         CFG_END(),
     };
     cfg_t *cfg = cfg_init(options, CFGF_NONE);
@@ -116,6 +152,8 @@ static cfg_t *make_parser(void)
     }
     (void)cfg_set_error_function(cfg, keep_error);
     settings_check_register(cfg);
+    settings_policy_register(cfg);
+    settings_maillog_register(cfg);
     return cfg;
 }
 
@@ -143,6 +181,9 @@ static bool take_strings(cfg_t *cfg, struct settings *settings)
         {"redis_password_file", &settings->redis_password_file},
         {"key_prefix", &settings->key_prefix},
         {"refusal", &settings->refusal},
+        {"delay_notice_relay", &settings->delay_notice_relay},
+        {"delay_notice_language", &settings->delay_notice_language},
+        {"delay_notice_folder", &settings->delay_notice_folder},
     };
 
     for (size_t i = 0; i < sizeof strings / sizeof strings[0]; i++) {
@@ -299,7 +340,9 @@ static struct settings *take(cfg_t *cfg, const char *path, struct error *error)
 
     if (settings == NULL || !take_strings(cfg, settings) ||
         !take_local_domains(cfg, settings) ||
-        !take_fold_tag_domains(cfg, settings) || !take_words(cfg, settings)) {
+        !take_fold_tag_domains(cfg, settings) || !take_words(cfg, settings) ||
+        !settings_policy_take(cfg, settings) ||
+        !settings_maillog_take(cfg, settings)) {
         goto memory;
     }
     settings->mailbox_rules.local_domains =
@@ -393,14 +436,6 @@ struct settings *settings_load(const char *path, struct error *error)
     return settings;
 }
 
-static void free_list(char **list)
-{
-    for (size_t i = 0; list != NULL && list[i] != NULL; i++) {
-        free(list[i]);
-    }
-    free(list);
-}
-
 void settings_free(struct settings *settings)
 {
     if (settings == NULL) {
@@ -417,8 +452,16 @@ void settings_free(struct settings *settings)
     free(settings->redis_password_file);
     free(settings->key_prefix);
     free(settings->refusal);
-    free_list(settings->local_domains);
-    free_list(settings->fold_tag_domains);
+    free(settings->delay_notice_relay);
+    free(settings->delay_notice_language);
+    free(settings->delay_notice_folder);
+    free(settings->retry_schedule_minutes);
+    settings_free_list(settings->local_domains);
+    settings_free_list(settings->fold_tag_domains);
+    settings_free_list(settings->bounce_rules);
+    settings_free_list(settings->maillog);
+    settings_free_list(settings->internal_relays);
+    bounce_rules_free(settings->rules);
     free(settings->exempt);
     free(settings);
 }
@@ -428,6 +471,15 @@ const char *settings_socket_path(const struct settings *settings)
     const char *colon = strchr(settings->milter_socket, ':');
 
     return colon != NULL && colon[1] == '/' ? colon + 1 : NULL;
+}
+
+static bool is_same_list(char *const *one, char *const *other)
+{
+    while (*one != NULL && *other != NULL && strcmp(*one, *other) == 0) {
+        one++;
+        other++;
+    }
+    return *one == NULL && *other == NULL;
 }
 
 const char *settings_needs_restart(const struct settings *running,
@@ -465,6 +517,9 @@ const char *settings_needs_restart(const struct settings *running,
     }
     if (running->event_log_retention_s != loaded->event_log_retention_s) {
         return "event_log_retention";
+    }
+    if (!is_same_list(running->maillog, loaded->maillog)) {
+        return "maillog";
     }
     return running->redis_timeout_ms != loaded->redis_timeout_ms
                ? "redis_timeout_ms"

@@ -5,6 +5,7 @@
 #include "mailbox.h"
 #include "redis_endpoint.h"
 #include "settings.h"
+#include "settings_value.h"
 #include "smtp_reply.h"
 #include "store_key.h"
 
@@ -24,87 +25,39 @@
 #define TIMEOUT_MOST_MS 1000
 #define EXEMPT_MAX      1000
 
-/* The value that was read last: of a list its newest element. */
-static const char *newest(cfg_opt_t *option)
-{
-    unsigned count = cfg_opt_size(option);
-    const char *value = count == 0 ? NULL : cfg_opt_getnstr(option, count - 1);
-
-    return value == NULL ? "" : value;
-}
-
-static int refuse(cfg_t *cfg, cfg_opt_t *option, const char *advice)
-{
-    cfg_error(cfg, "%s = '%.100s': %s", cfg_opt_name(option), newest(option),
-              advice);
-    return -1;
-}
-
-static bool is_printable(const char *value, size_t least, size_t most)
-{
-    size_t length = strlen(value);
-
-    for (size_t i = 0; i < length; i++) {
-        if (value[i] <= ' ' || value[i] > '~') {
-            return false;
-        }
-    }
-    return length >= least && length <= most;
-}
-
 static int check_node(cfg_t *cfg, cfg_opt_t *option)
 {
-    return is_printable(newest(option), 0, 255)
+    return settings_is_printable(settings_newest(option), 0, 255)
                ? 0
-               : refuse(cfg, option,
-                        "write at most 255 printable characters, no blanks");
+               : settings_refuse(
+                     cfg, option,
+                     "write at most 255 printable characters, no blanks");
 }
 
 static int check_user(cfg_t *cfg, cfg_opt_t *option)
 {
-    const char *value = newest(option);
+    const char *value = settings_newest(option);
 
     if (strcmp(value, "root") == 0 || strcmp(value, "0") == 0) {
-        return refuse(cfg, option,
-                      "nixied does not run as root; write user = \"nixie\"");
+        return settings_refuse(
+            cfg, option, "nixied does not run as root; write user = \"nixie\"");
     }
-    return is_printable(value, 1, 64)
+    return settings_is_printable(value, 1, 64)
                ? 0
-               : refuse(cfg, option, "write the name of a user");
+               : settings_refuse(cfg, option, "write the name of a user");
 }
 
 static int check_group(cfg_t *cfg, cfg_opt_t *option)
 {
-    return is_printable(newest(option), 0, 64)
+    return settings_is_printable(settings_newest(option), 0, 64)
                ? 0
-               : refuse(cfg, option, "write the name of a group, or \"\"");
-}
-
-static int check_path(cfg_t *cfg, cfg_opt_t *option)
-{
-    const char *value = newest(option);
-
-    return value[0] == '/' && strlen(value) < 4000
-               ? 0
-               : refuse(cfg, option, "write a path that begins with /");
-}
-
-static int check_event_log(cfg_t *cfg, cfg_opt_t *option)
-{
-    const char *value = newest(option);
-    size_t length = strlen(value);
-
-    if (length > 0 && value[length - 1] == '/') {
-        return refuse(cfg, option,
-                      "write the path of a file; this ends in / as that of a "
-                      "folder does");
-    }
-    return check_path(cfg, option);
+               : settings_refuse(cfg, option,
+                                 "write the name of a group, or \"\"");
 }
 
 static int check_milter_socket(cfg_t *cfg, cfg_opt_t *option)
 {
-    const char *value = newest(option);
+    const char *value = settings_newest(option);
     const char *colon = strchr(value, ':');
     char *end;
     unsigned long port;
@@ -112,36 +65,39 @@ static int check_milter_socket(cfg_t *cfg, cfg_opt_t *option)
     if (strncmp(value, "unix:/", 6) == 0 || strncmp(value, "local:/", 7) == 0) {
         return strlen(colon + 1) <= SOCKET_PATH_MAX
                    ? 0
-                   : refuse(cfg, option,
-                            "a socket's path has at most 107 bytes");
+                   : settings_refuse(cfg, option,
+                                     "a socket's path has at most 107 bytes");
     }
     if (strncmp(value, "inet:", 5) != 0 && strncmp(value, "inet6:", 6) != 0) {
-        return refuse(cfg, option,
-                      "write \"unix:/path\" or \"inet:PORT@127.0.0.1\"");
+        return settings_refuse(
+            cfg, option, "write \"unix:/path\" or \"inet:PORT@127.0.0.1\"");
     }
     errno = 0;
     port = strtoul(colon + 1, &end, 10);
     if (errno != 0 || !isdigit((unsigned char)colon[1]) || port < 1 ||
-        port > 65535 || *end != '@' || !is_printable(end + 1, 1, 255)) {
-        return refuse(cfg, option,
-                      "write \"inet:PORT@HOST\", such as "
-                      "\"inet:8895@127.0.0.1\"");
+        port > 65535 || *end != '@' ||
+        !settings_is_printable(end + 1, 1, 255)) {
+        return settings_refuse(cfg, option,
+                               "write \"inet:PORT@HOST\", such as "
+                               "\"inet:8895@127.0.0.1\"");
     }
     return 0;
 }
 
 static int check_socket_mode(cfg_t *cfg, cfg_opt_t *option)
 {
-    const char *value = newest(option);
+    const char *value = settings_newest(option);
     size_t length = strlen(value);
 
     if (length < 3 || length > 4 || strspn(value, "01234567") != length) {
-        return refuse(cfg, option, "write an octal mode, such as \"0660\"");
+        return settings_refuse(cfg, option,
+                               "write an octal mode, such as \"0660\"");
     }
     if ((strtoul(value, NULL, 8) & 02) != 0) {
-        return refuse(cfg, option,
-                      "everybody could write to the socket and forge events; "
-                      "write \"0660\" and set milter_socket_group");
+        return settings_refuse(
+            cfg, option,
+            "everybody could write to the socket and forge events; "
+            "write \"0660\" and set milter_socket_group");
     }
     return 0;
 }
@@ -150,11 +106,12 @@ static int check_retention(cfg_t *cfg, cfg_opt_t *option)
 {
     int64_t seconds;
 
-    if (!clock_parse_duration(newest(option), &seconds) ||
+    if (!clock_parse_duration(settings_newest(option), &seconds) ||
         seconds < RETENTION_LEAST) {
-        return refuse(cfg, option,
-                      "write a duration of at least 1h, such as \"72h\" or "
-                      "\"30d\"");
+        return settings_refuse(
+            cfg, option,
+            "write a duration of at least 1h, such as \"72h\" or "
+            "\"30d\"");
     }
     return 0;
 }
@@ -162,7 +119,7 @@ static int check_retention(cfg_t *cfg, cfg_opt_t *option)
 /* A URL, as other programs take it: what it is here. */
 static int refuse_url(cfg_t *cfg, cfg_opt_t *option, size_t scheme)
 {
-    const char *rest = newest(option) + scheme;
+    const char *rest = settings_newest(option) + scheme;
     char advice[160];
 
     if (*rest == '/') {
@@ -171,13 +128,13 @@ static int refuse_url(cfg_t *cfg, cfg_opt_t *option, size_t scheme)
         (void)snprintf(advice, sizeof advice, "write \"tcp:%.100s\"",
                        *rest == '\0' ? "localhost" : rest);
     }
-    return refuse(cfg, option, advice);
+    return settings_refuse(cfg, option, advice);
 }
 
 static int check_redis(cfg_t *cfg, cfg_opt_t *option)
 {
     static const char *const urls[] = {"redis://", "tcp://", "unix://"};
-    const char *value = newest(option);
+    const char *value = settings_newest(option);
     struct redis_endpoint_options options = {value, "", ""};
     struct error error = {""};
     struct redis_endpoint *endpoint;
@@ -190,9 +147,9 @@ static int check_redis(cfg_t *cfg, cfg_opt_t *option)
         return -1;
     }
     if (strncmp(value, "rediss://", 9) == 0) {
-        return refuse(cfg, option,
-                      "this nixie has no client for TLS; write "
-                      "\"tcp:HOST:PORT/DB\"");
+        return settings_refuse(cfg, option,
+                               "this nixie has no client for TLS; write "
+                               "\"tcp:HOST:PORT/DB\"");
     }
     for (size_t i = 0; i < sizeof urls / sizeof urls[0]; i++) {
         if (strncmp(value, urls[i], strlen(urls[i])) == 0) {
@@ -201,80 +158,81 @@ static int check_redis(cfg_t *cfg, cfg_opt_t *option)
     }
     endpoint = redis_endpoint_new(&options, &error);
     redis_endpoint_free(endpoint);
-    return endpoint != NULL ? 0 : refuse(cfg, option, error.text);
+    return endpoint != NULL ? 0 : settings_refuse(cfg, option, error.text);
 }
 
 static int check_redis_user(cfg_t *cfg, cfg_opt_t *option)
 {
-    return is_printable(newest(option), 0, 255)
+    return settings_is_printable(settings_newest(option), 0, 255)
                ? 0
-               : refuse(cfg, option, "write the name of an ACL user, or \"\"");
+               : settings_refuse(cfg, option,
+                                 "write the name of an ACL user, or \"\"");
 }
 
 static int check_optional_path(cfg_t *cfg, cfg_opt_t *option)
 {
-    return newest(option)[0] == '\0' ? 0 : check_path(cfg, option);
+    return settings_newest(option)[0] == '\0'
+               ? 0
+               : settings_check_path(cfg, option);
 }
 
 static int check_timeout(cfg_t *cfg, cfg_opt_t *option)
 {
-    long value = cfg_opt_getnint(option, 0);
+    static const struct settings_range range = {
+        1, TIMEOUT_MOST_MS,
+        "milliseconds that one answer to RCPT may wait for Redis"};
 
-    if (value >= 1 && value <= TIMEOUT_MOST_MS) {
-        return 0;
-    }
-    cfg_error(cfg,
-              "%s = %ld: write 1 to %d (milliseconds that one answer to "
-              "RCPT may wait for Redis)",
-              cfg_opt_name(option), value, TIMEOUT_MOST_MS);
-    return -1;
+    return settings_check_range(cfg, option, &range);
 }
 
 static int check_prefix(cfg_t *cfg, cfg_opt_t *option)
 {
-    const char *value = newest(option);
+    const char *value = settings_newest(option);
 
-    return is_printable(value, 1, STORE_PREFIX_MAX) &&
+    return settings_is_printable(value, 1, STORE_PREFIX_MAX) &&
                    strpbrk(value, "{}*?[]\\") == NULL
                ? 0
-               : refuse(cfg, option,
-                        "write 1 to 64 printable characters without blanks "
-                        "and none of {}*?[]\\, such as \"nixie:\"");
+               : settings_refuse(
+                     cfg, option,
+                     "write 1 to 64 printable characters without blanks "
+                     "and none of {}*?[]\\, such as \"nixie:\"");
 }
 
 static int check_failure(cfg_t *cfg, cfg_opt_t *option)
 {
-    const char *value = newest(option);
+    const char *value = settings_newest(option);
 
     if (strcmp(value, "accept") == 0 || strcmp(value, "tempfail") == 0) {
         return 0;
     }
     if (strcmp(value, "cached") == 0) {
-        return refuse(cfg, option,
-                      "this nixie keeps no copy of the list in memory; write "
-                      "\"accept\" or \"tempfail\"");
+        return settings_refuse(
+            cfg, option,
+            "this nixie keeps no copy of the list in memory; write "
+            "\"accept\" or \"tempfail\"");
     }
-    return refuse(cfg, option, "write \"accept\" or \"tempfail\"");
+    return settings_refuse(cfg, option, "write \"accept\" or \"tempfail\"");
 }
 
 static int check_sync(cfg_t *cfg, cfg_opt_t *option)
 {
-    const char *value = newest(option);
+    const char *value = settings_newest(option);
 
     return strcmp(value, "off") == 0 || strcmp(value, "interval") == 0 ||
                    strcmp(value, "group") == 0
                ? 0
-               : refuse(cfg, option,
-                        "write \"off\", \"interval\" or \"group\"");
+               : settings_refuse(cfg, option,
+                                 "write \"off\", \"interval\" or \"group\"");
 }
 
 static int check_mode(cfg_t *cfg, cfg_opt_t *option)
 {
-    const char *value = newest(option);
+    const char *value = settings_newest(option);
 
     return strcmp(value, "enforce") == 0 || strcmp(value, "observe") == 0
                ? 0
-               : refuse(cfg, option, "write \"enforce\" or \"observe\"");
+               : settings_refuse(cfg, option,
+                                 "write \"enforce\" or \"observe\"");
 }
 
 /* RFC 3463 2: no number begins with a 0 that says nothing. */
@@ -338,7 +296,7 @@ const char *settings_check_refusal(const char *value, char code[4],
 
 static int check_refusal(cfg_t *cfg, cfg_opt_t *option)
 {
-    const char *value = newest(option);
+    const char *value = settings_newest(option);
     char code[4];
     char status[12];
     const char *text;
@@ -346,53 +304,58 @@ static int check_refusal(cfg_t *cfg, cfg_opt_t *option)
 
     for (const char *byte = value; *byte != '\0'; byte++) {
         if (*byte < ' ' || *byte > '~') {
-            return refuse(cfg, option, "write printable ASCII, one line");
+            return settings_refuse(cfg, option,
+                                   "write printable ASCII, one line");
         }
     }
     if (strlen(value) > REFUSAL_MAX) {
-        return refuse(cfg, option, "write at most 400 characters");
+        return settings_refuse(cfg, option, "write at most 400 characters");
     }
     advice = settings_check_refusal(value, code, status, &text);
-    return advice == NULL ? 0 : refuse(cfg, option, advice);
+    return advice == NULL ? 0 : settings_refuse(cfg, option, advice);
 }
 
 static int check_domain(cfg_t *cfg, cfg_opt_t *option)
 {
     char normal[MAILBOX_DOMAIN_MAX + 1];
 
-    return mailbox_parse_domain(text_of(newest(option)), normal)
+    return mailbox_parse_domain(text_of(settings_newest(option)), normal)
                ? 0
-               : refuse(cfg, option, "write a domain, such as example.org");
+               : settings_refuse(cfg, option,
+                                 "write a domain, such as example.org");
 }
 
 static int check_pattern(cfg_t *cfg, cfg_opt_t *option)
 {
-    const char *value = newest(option);
+    const char *value = settings_newest(option);
     struct mailbox_pattern pattern;
 
     if (cfg_opt_size(option) > EXEMPT_MAX) {
-        return refuse(cfg, option,
-                      "at most 1000 here; nixie allow add takes any number");
+        return settings_refuse(
+            cfg, option, "at most 1000 here; nixie allow add takes any number");
     }
     if (strchr(value, '@') == NULL) {
-        return refuse(cfg, option,
-                      "there is no @ in it; write ann@example.org, "
-                      "@example.org for a domain, @.example.org for those "
-                      "below it, ann@ for any domain");
+        return settings_refuse(
+            cfg, option,
+            "there is no @ in it; write ann@example.org, "
+            "@example.org for a domain, @.example.org for those "
+            "below it, ann@ for any domain");
     }
     /* both may stand in a mailbox, where next to nobody means them so */
     if (value[0] != '"' && strpbrk(value, "*?") != NULL) {
-        return refuse(cfg, option,
-                      "* and ? stand for nothing else here; write "
-                      "@example.org for a domain, @.example.org for those "
-                      "below it, ann@ for any domain");
+        return settings_refuse(
+            cfg, option,
+            "* and ? stand for nothing else here; write "
+            "@example.org for a domain, @.example.org for those "
+            "below it, ann@ for any domain");
     }
     return mailbox_parse_pattern(text_of(value), NULL, &pattern) !=
                    MAILBOX_PATTERN_INVALID
                ? 0
-               : refuse(cfg, option,
-                        "write ann@example.org, @example.org, @.example.org "
-                        "or ann@");
+               : settings_refuse(
+                     cfg, option,
+                     "write ann@example.org, @example.org, @.example.org "
+                     "or ann@");
 }
 
 static const struct check {
@@ -404,8 +367,8 @@ static const struct check {
     {"milter_socket", check_milter_socket},
     {"milter_socket_group", check_group},
     {"milter_socket_mode", check_socket_mode},
-    {"state_dir", check_path},
-    {"event_log", check_event_log},
+    {"state_dir", settings_check_path},
+    {"event_log", settings_check_file},
     {"event_log_sync", check_sync},
     {"event_log_retention", check_retention},
     {"on_log_failure", check_failure},

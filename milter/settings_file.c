@@ -1,6 +1,8 @@
 #include "settings_file.h"
 
 #include "mailbox.h"
+#include "policy.h"
+#include "reason.h"
 #include "settings_token.h"
 #include "text.h"
 
@@ -128,8 +130,12 @@ enum state {
     AT_SECTION,
 };
 
-struct domain {
-    char name[MAILBOX_DOMAIN_MAX + 1];
+/* In its normal form, so that two spellings are one. */
+#define TITLE_SIZE (MAILBOX_DOMAIN_MAX + 1)
+
+struct title {
+    const cfg_opt_t *section;
+    char name[TITLE_SIZE];
     int line;
 };
 
@@ -144,7 +150,8 @@ struct reader {
     int list_line;
     int lines[KEYS_MAX]; /* where each key was set; 0: nowhere */
     int section_lines[KEYS_MAX];
-    struct domain *domains;
+    bool list_is_empty; /* so far */
+    struct title *titles;
     size_t count;
     size_t room;
 };
@@ -212,7 +219,7 @@ static bool begin_entry(struct reader *reader,
         return refuse_key(reader, token);
     }
     reader->key_line = token->line;
-    if (reader->key->type == CFGT_SEC) {
+    if ((reader->key->flags & CFGF_TITLE) != 0) {
         reader->state = AT_TITLE;
         return true;
     }
@@ -226,7 +233,7 @@ static bool begin_entry(struct reader *reader,
         }
         lines[index] = token->line;
     }
-    reader->state = AT_EQUALS;
+    reader->state = reader->key->type == CFGT_SEC ? AT_SECTION : AT_EQUALS;
     return true;
 }
 
@@ -248,6 +255,13 @@ static bool take_key(struct reader *reader, const struct settings_token *token)
     return unexpected(reader, token, "a key");
 }
 
+/* A list that the default is no part of, and that is of no use empty. */
+static bool is_whole(const cfg_opt_t *key)
+{
+    return strcmp(key->name, "release") == 0 ||
+           strcmp(key->name, "retry_schedule") == 0;
+}
+
 static bool take_equals(struct reader *reader,
                         const struct settings_token *token)
 {
@@ -258,6 +272,12 @@ static bool take_equals(struct reader *reader,
     }
     if (token->kind != TOKEN_SET && token->kind != TOKEN_ADD) {
         return unexpected(reader, token, "the = of a key");
+    }
+    if (token->kind == TOKEN_ADD && is_whole(reader->key)) {
+        return settings_token_fail(
+            &reader->scanner, token->line,
+            "%s stands alone: write the whole list, and = in place of +=",
+            reader->key->name);
     }
     reader->state = AT_VALUE;
     return true;
@@ -273,18 +293,29 @@ static bool is_odd_number(struct text text)
     return text.length > 1 && text.bytes[0] == '0';
 }
 
+static bool starts_number(struct text text)
+{
+    return text.length > 0 && ((text.bytes[0] >= '0' && text.bytes[0] <= '9') ||
+                               text.bytes[0] == '-');
+}
+
 static bool check_value(const struct reader *reader,
                         const struct settings_token *token)
 {
     const char *name = reader->key->name;
     char shown[SETTINGS_TOKEN_SHOWN];
+    /* to libconfuse its elements are strings, as one of them may be a word */
+    bool is_number = strcmp(name, "retry_schedule") == 0 &&
+                     token->kind == TOKEN_WORD && starts_number(token->text);
 
-    if (reader->key->type == CFGT_INT && is_odd_number(token->text)) {
+    if ((reader->key->type == CFGT_INT || is_number) &&
+        is_odd_number(token->text)) {
         return settings_token_fail(
             &reader->scanner, token->line,
             "%s takes a whole number, which does not begin with 0", name);
     }
-    if (token->kind == TOKEN_STRING || reader->key->type != CFGT_STR) {
+    if (token->kind == TOKEN_STRING || reader->key->type != CFGT_STR ||
+        is_number) {
         return true;
     }
     if (reader->state == AT_VALUE && token->line != reader->key_line) {
@@ -314,6 +345,7 @@ static bool take_value(struct reader *reader,
                                    reader->key->name);
     }
     reader->list_line = token->line;
+    reader->list_is_empty = true;
     reader->state = AT_ELEMENT;
     return true;
 }
@@ -334,7 +366,10 @@ static bool take_element(struct reader *reader,
 {
     if (token->kind == TOKEN_CLOSE) {
         reader->state = AT_KEY;
-        return true;
+        return !reader->list_is_empty || !is_whole(reader->key) ||
+               settings_token_fail(&reader->scanner, token->line,
+                                   "%s is empty: write at least one element",
+                                   reader->key->name);
     }
     if (token->kind != TOKEN_WORD && token->kind != TOKEN_STRING) {
         return refuse_list(reader, token, "an element of the list");
@@ -342,6 +377,7 @@ static bool take_element(struct reader *reader,
     if (!check_value(reader, token)) {
         return false;
     }
+    reader->list_is_empty = false;
     reader->state = AT_COMMA;
     return true;
 }
@@ -356,46 +392,99 @@ static bool take_comma(struct reader *reader,
     return true;
 }
 
-static struct domain *add_domain(struct reader *reader)
+/* --- titles ------------------------------------------------------------- */
+
+/* Each is NULL and has made name, or is what to write. */
+static const char *read_domain(struct text title, char name[TITLE_SIZE])
+{
+    /* as it stands: neither \ nor ${NAME} are in the name of a domain */
+    return memchr(title.bytes, '\\', title.length) == NULL &&
+                   memchr(title.bytes, '$', title.length) == NULL &&
+                   mailbox_parse_domain(title, name)
+               ? NULL
+               : "write a domain, such as \"example.org\"";
+}
+
+static const char *read_reason(struct text title, char name[TITLE_SIZE])
+{
+    enum reason reason;
+
+    if (!reason_parse(title, &reason)) {
+        return "write a reason, such as \"mailbox_full\"; nixie.conf(5) lists "
+               "them";
+    }
+    if (reason_facts(reason)->blames == REASON_BLAMES_SENDER) {
+        return "this failure blames us, the sender, and never counts against a "
+               "recipient: leave the section out";
+    }
+    if (!policy_can_count(reason)) {
+        return "this tells nothing about the recipient and never counts: leave "
+               "the section out";
+    }
+    (void)text_copy(title, name, TITLE_SIZE);
+    return NULL;
+}
+
+/* Of the sections that have a title. */
+static const struct {
+    const char *section;
+    const char *(*read)(struct text title, char name[TITLE_SIZE]);
+} titled[] = {
+    {"domain", read_domain},
+    {"policy", read_reason},
+};
+
+static const char *read_title(const char *section, struct text title,
+                              char name[TITLE_SIZE])
+{
+    name[0] = '\0';
+    for (size_t i = 0; i < sizeof titled / sizeof titled[0]; i++) {
+        if (strcmp(section, titled[i].section) == 0) {
+            return titled[i].read(title, name);
+        }
+    }
+    return NULL;
+}
+
+static struct title *add_title(struct reader *reader)
 {
     if (reader->count == reader->room) {
         size_t room = reader->room == 0 ? 16 : reader->room * 2;
-        struct domain *domains =
-            reallocarray(reader->domains, room, sizeof *domains);
+        struct title *titles =
+            reallocarray(reader->titles, room, sizeof *titles);
 
-        if (domains == NULL) {
+        if (titles == NULL) {
             return NULL;
         }
-        reader->domains = domains;
+        reader->titles = titles;
         reader->room = room;
     }
-    return &reader->domains[reader->count++];
+    return &reader->titles[reader->count++];
 }
 
 static bool take_title(struct reader *reader,
                        const struct settings_token *token)
 {
-    struct domain *domain;
+    struct title *title;
+    const char *advice;
     char shown[SETTINGS_TOKEN_SHOWN];
 
     if (token->kind != TOKEN_STRING) {
         return unexpected(reader, token, "the section's title, in quotes,");
     }
-    domain = add_domain(reader);
-    if (domain == NULL) {
+    title = add_title(reader);
+    if (title == NULL) {
         error_set(reader->scanner.error, "%s: out of memory",
                   reader->scanner.path);
         return false;
     }
-    domain->line = token->line;
-    /* as it stands: neither \ nor ${NAME} are in the name of a domain */
-    if (memchr(token->text.bytes, '\\', token->text.length) != NULL ||
-        memchr(token->text.bytes, '$', token->text.length) != NULL ||
-        !mailbox_parse_domain(token->text, domain->name)) {
+    title->section = reader->key;
+    title->line = token->line;
+    advice = read_title(reader->key->name, token->text, title->name);
+    if (advice != NULL) {
         return settings_token_fail(
-            &reader->scanner, token->line,
-            "%s '%s': write a domain, such as \"example.org\"",
-            reader->key->name, text_escape(token->text, shown, sizeof shown));
+            &reader->scanner, token->line, "%s '%s': %s", reader->key->name,
+            text_escape(token->text, shown, sizeof shown), advice);
     }
     reader->state = AT_SECTION;
     return true;
@@ -414,31 +503,35 @@ static bool take_section(struct reader *reader,
     return true;
 }
 
-static int compare_domains(const void *one, const void *other)
+static int compare_titles(const void *one, const void *other)
 {
-    const struct domain *first = one;
-    const struct domain *second = other;
-    int names = strcmp(first->name, second->name);
+    const struct title *first = one;
+    const struct title *second = other;
+    int order = strcmp(first->section->name, second->section->name);
 
-    return names != 0 ? names : first->line - second->line;
+    if (order == 0) {
+        order = strcmp(first->name, second->name);
+    }
+    return order != 0 ? order : first->line - second->line;
 }
 
-static bool each_domain_once(struct reader *reader)
+static bool each_title_once(struct reader *reader)
 {
     if (reader->count == 0) {
         return true;
     }
-    qsort(reader->domains, reader->count, sizeof reader->domains[0],
-          compare_domains);
+    qsort(reader->titles, reader->count, sizeof reader->titles[0],
+          compare_titles);
     for (size_t i = 1; i < reader->count; i++) {
-        const struct domain *first = &reader->domains[i - 1];
-        const struct domain *second = &reader->domains[i];
+        const struct title *first = &reader->titles[i - 1];
+        const struct title *second = &reader->titles[i];
 
-        if (strcmp(first->name, second->name) == 0) {
+        if (first->section == second->section &&
+            strcmp(first->name, second->name) == 0) {
             return settings_token_fail(
                 &reader->scanner, second->line,
-                "domain \"%.80s\" is set twice: lines %d and %d", first->name,
-                first->line, second->line);
+                "%s \"%.80s\" is set twice: lines %d and %d",
+                first->section->name, first->name, first->line, second->line);
         }
     }
     return true;
@@ -465,7 +558,7 @@ bool settings_file_prepare(char *text, const cfg_t *cfg, const char *path,
         prepared = settings_token_scan(&reader.scanner, &token) &&
                    steps[reader.state](&reader, &token);
     } while (prepared && token.kind != TOKEN_END);
-    prepared = prepared && each_domain_once(&reader);
-    free(reader.domains);
+    prepared = prepared && each_title_once(&reader);
+    free(reader.titles);
     return prepared;
 }

@@ -98,37 +98,60 @@ sed -n 's/^ *CFG_[A-Z_]*("\([a-z_]*\)".*/\1/p' "$source/milter/settings.c" \
     >"$work/keys"
 {
     items nixie.conf.5 'Who and where' 'The event log' 'Redis' 'The answer' \
-        'Mailboxes' | grep -vx -e off -e interval -e group -e accept \
-        -e tempfail | grep '^[a-z][a-z_]*$'
+        'Mailboxes' 'Verdict and policy' 'The delivery log' 'Delay notices' |
+        grep -vx -e off -e interval -e group -e accept -e tempfail -e seen \
+            -e all -e none -e sendmail | grep '^[a-z][a-z_]*$'
     grep -qx '\.Ic fold_tags' "$man/nixie.conf.5" && echo fold_tags
 } >"$work/documented"
 same 'nixie.conf(5)' "$work/keys" "$work/documented"
 
-sed -n -e 's/^#\{0,1\}\([a-z_]*\) = .*/\1/p' \
-    -e 's/^#\{0,1\}\(domain\) "[^"]*" { \([a-z_]*\) = .*/\1\n\2/p' \
-    "$source/packaging/nixie.conf" >"$work/sampled"
+# The entries of the sample, a line each, those of a section too.
+sed -n -e 's/^#\{0,1\}\([a-z_]* = .*\)/\1/p' \
+    -e 's/^#\{0,1\}\([a-z][a-z]*\)\( "[^"]*"\)\{0,1\} { \(.*\) }$/\1\n\3/p' \
+    "$source/packaging/nixie.conf" |
+    sed 's/\([^,]\) \([a-z_]* = \)/\1\n\2/g' >"$work/entries"
+sed 's/ = .*//' "$work/entries" >"$work/sampled"
 same 'packaging/nixie.conf' "$work/keys" "$work/sampled"
 
-# Each default in the sample is the one in the code.
-sed -n -e 's/^ *CFG_STR("\([a-z_]*\)", "\(.*\)", CFGF.*/\1 = "\2"/p' \
-    -e 's/^ *CFG_INT("\([a-z_]*\)", \(.*\), CFGF.*/\1 = \2/p' \
-    -e 's/^ *CFG_BOOL("\([a-z_]*\)", cfg_\(.*\), CFGF.*/\1 = \2/p' \
-    "$source/milter/settings.c" | grep -v '^fold_tags ' >"$work/defaults"
-tr '\n' ' ' <"$source/milter/settings.c" |
-    sed 's/CFG_STR("refusal", *\("[^"]*"\)/\nrefusal = \1\n/' |
-    grep '^refusal = ' >>"$work/defaults"
-sed -n 's/^ *char exempt\[\] = "\(.*\)";$/exempt = \1/p' \
-    "$source/milter/settings.c" | tr -d '\\' >>"$work/defaults"
-grep -q '^exempt' "$work/defaults" || fail 'settings.c: no default of exempt'
-sed -n 's/^#\([a-z_]* = .*\)/\1/p' "$source/packaging/nixie.conf" \
-    >"$work/sampled"
+# Each default in the sample is the one in the code. A list of one is the same
+# with and without its braces.
+code=$(tr '\n' ' ' <"$source/milter/settings.c" | sed 's/" *"\([^,;)]\)/\1/g')
+{
+    sed -n -e 's/^ *CFG_STR("\([a-z_]*\)", "\(.*\)", CFGF.*/\1 = "\2"/p' \
+        -e 's/^ *CFG_INT("\([a-z_]*\)", \(.*\), CFGF_NONE.*/\1 = \2/p' \
+        -e 's/^ *CFG_BOOL("\([a-z_]*\)", cfg_\(.*\), CFGF.*/\1 = \2/p' \
+        -e 's/^ *CFG_STR_LIST("\([a-z_]*\)", none, CFGF.*/\1 = {}/p' \
+        "$source/milter/settings.c" | grep -v '^fold_tags '
+    printf '%s\n' "$code" |
+        sed 's/CFG_STR("refusal", *\("[^"]*"\)/\nrefusal = \1\n/' |
+        grep '^refusal = '
+    printf '%s\n' "$code" |
+        sed 's/char \([a-z_]*\)\[\] = "\([^;]*\)";/\n\1 = \2\n/g' |
+        sed -n '/^[a-z_]* = {.*}$/s/\\//gp'
+} | sed 's/ = {\("[^",]*"\)}$/ = \1/' >"$work/defaults"
+for key in refusal exempt bounce_rules retry_schedule maillog percent; do
+    grep -q "^$key = " "$work/defaults" ||
+        fail "settings.c: no default of $key"
+done
+sed 's/ = {\("[^",]*"\)}$/ = \1/' "$work/entries" >"$work/sampled"
 holds 'packaging/nixie.conf, defaults' "$work/defaults" "$work/sampled"
+
+# Each reason that has a policy of its own is told, and no other but those
+# that could have one.
+tr ',' '\n' <"$source/milter/policy.c" |
+    sed -n 's/^ *\[REASON_\([A-Z_]*\)\] = &.*/\1/p' | tr 'A-Z' 'a-z' \
+    >"$work/reasons"
+printf '%s\n' routing_loop address_empty >>"$work/reasons"
+awk '/^\.S[hs] / { on = $0 == ".Ss Verdict and policy" } on' \
+    "$man/nixie.conf.5" | sed -n 's/^\.Li \([a-z_]*\)\( ,\)\{0,1\}$/\1/p' \
+    >"$work/documented"
+same 'nixie.conf(5), reasons' "$work/reasons" "$work/documented"
 
 # --- events -----------------------------------------------------------------
 
 # The members that every line has are written by event_json.c.
 {
-    sed -n 's/^ *\(TEXT\|INTEGER\)(\([a-z_]*\)[,)].*/\2/p' \
+    sed -n 's/^ *\(TEXT\|INTEGER\|BOOLEAN\)(\([a-z_]*\)[,)].*/\2/p' \
         "$source/milter/event.c" | grep -v '^member$'
     printf '%s\n' schema seq timestamp event_id type
 } >"$work/members"

@@ -1,5 +1,6 @@
 #include "settings.h"
 #include "settings_check.h"
+#include "settings_text.h"
 
 #include <fcntl.h>
 #include <setjmp.h>
@@ -15,27 +16,6 @@
 #include <unistd.h>
 
 #include <cmocka.h>
-
-/* Loads text from a private file, whose name is in error as PATH. */
-static struct settings *load(const char *text, struct error *error)
-{
-    char path[] = "/tmp/nixie-settings-XXXXXX";
-    int fd = mkstemp(path);
-    struct settings *settings;
-
-    assert_true(fd >= 0);
-    assert_int_equal(write(fd, text, strlen(text)), (int)strlen(text));
-    assert_int_equal(close(fd), 0);
-    settings = settings_load(path, error);
-    if (settings == NULL) {
-        /* every error names the file first */
-        assert_int_equal(strncmp(error->text, path, strlen(path)), 0);
-        memmove(error->text, error->text + strlen(path),
-                strlen(error->text + strlen(path)) + 1);
-    }
-    assert_int_equal(unlink(path), 0);
-    return settings;
-}
 
 static void settings_defaults_fit_one_host(void **state)
 {
@@ -66,19 +46,19 @@ static void settings_values_are_taken(void **state)
 {
     struct error error = {""};
     struct settings *settings =
-        load("# comment\n"
-             "node = \"mx1.example.org\"\n"
-             "mode = \"observe\"\n"
-             "milter_socket = \"inet:8895@127.0.0.1\"\n"
-             "milter_socket_group = \"postfix\"\n"
-             "local_domains = {\"Example.ORG.\", \"b\xc3\xbc"
-             "cher.example\"}\n"
-             "exempt = {}\n"
-             "refusal = \"450 4.7.1 Later %i %%\"\n"
-             "event_log_sync = \"group\"\n"
-             "domain \"Example.com\" { fold_tags = true }\n"
-             "domain \"example.net\" { fold_tags = false }\n",
-             &error);
+        settings_of("# comment\n"
+                    "node = \"mx1.example.org\"\n"
+                    "mode = \"observe\"\n"
+                    "milter_socket = \"inet:8895@127.0.0.1\"\n"
+                    "milter_socket_group = \"postfix\"\n"
+                    "local_domains = {\"Example.ORG.\", \"b\xc3\xbc"
+                    "cher.example\"}\n"
+                    "exempt = {}\n"
+                    "refusal = \"450 4.7.1 Later %i %%\"\n"
+                    "event_log_sync = \"group\"\n"
+                    "domain \"Example.com\" { fold_tags = true }\n"
+                    "domain \"example.net\" { fold_tags = false }\n",
+                    &error);
 
     (void)state;
     assert_non_null(settings);
@@ -99,11 +79,7 @@ static void settings_values_are_taken(void **state)
 
 static void settings_errors_name_line_and_remedy(void **state)
 {
-    static const struct {
-        const char *text;
-        const char *place;
-        const char *words;
-    } rows[] = {
+    static const struct settings_fault rows[] = {
         {"\nmod = \"observe\"\n", ":2:", "mod"},
         {"mode = \"off\"\n", ":1:", "observe"},
         {"mode = \n", ":", ""},
@@ -225,20 +201,7 @@ static void settings_errors_name_line_and_remedy(void **state)
     };
 
     (void)state;
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        struct error error = {""};
-        struct settings *settings = load(rows[i].text, &error);
-
-        if (settings != NULL) {
-            fail_msg("taken: %s", rows[i].text);
-        }
-        if (strncmp(error.text, rows[i].place, strlen(rows[i].place)) != 0 ||
-            strstr(error.text, rows[i].words) == NULL) {
-            fail_msg("%s gave %s", rows[i].text, error.text);
-        }
-        /* what was refused leaves nothing behind in libconfuse */
-        settings_free(load("mode = \"observe\"\n", &error));
-    }
+    settings_are_refused(rows, sizeof rows / sizeof rows[0]);
 }
 
 static void settings_a_password_in_a_url_is_not_told(void **state)
@@ -246,7 +209,7 @@ static void settings_a_password_in_a_url_is_not_told(void **state)
     struct error error = {""};
 
     (void)state;
-    assert_null(load("redis = \"redis://:secret@localhost\"\n", &error));
+    assert_null(settings_of("redis = \"redis://:secret@localhost\"\n", &error));
     assert_null(strstr(error.text, "secret"));
 }
 
@@ -272,15 +235,7 @@ static void settings_take_what_looks_like_a_fault(void **state)
     };
 
     (void)state;
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        struct error error = {""};
-        struct settings *settings = load(rows[i], &error);
-
-        if (settings == NULL) {
-            fail_msg("%s gave %s", rows[i], error.text);
-        }
-        settings_free(settings);
-    }
+    settings_are_taken(rows, sizeof rows / sizeof rows[0]);
 }
 
 static void settings_a_missing_file_is_an_error(void **state)
@@ -419,22 +374,9 @@ static void settings_nul_bytes_and_much_too_long_files_are_refused(void **state)
 static bool check_host(const struct place *place, const char *text,
                        struct error *error)
 {
-    char whole[1024] = "";
-    size_t used = 0;
-    struct settings *settings;
+    struct settings *settings = settings_in(place->folder, text);
     bool good;
 
-    for (; *text != '\0'; text++) {
-        int length = *text == '~' ? snprintf(whole + used, sizeof whole - used,
-                                             "%s", place->folder)
-                                  : snprintf(whole + used, sizeof whole - used,
-                                             "%c", *text);
-
-        assert_in_range(length, 1, sizeof whole - used - 1);
-        used += (size_t)length;
-    }
-    settings = load(whole, error);
-    assert_non_null(settings);
     good = settings_check_host(settings, error);
     settings_free(settings);
     return good;
@@ -529,17 +471,45 @@ static void settings_a_host_that_does_not_fit_is_refused(void **state)
 static void settings_tell_what_needs_a_restart(void **state)
 {
     struct error error = {""};
-    struct settings *running = load("", &error);
-    struct settings *same = load("mode = \"observe\"\n", &error);
-    struct settings *moved =
-        load("event_log = \"/var/log/other.jsonl\"\n", &error);
+    static const struct {
+        const char *text;
+        const char *key;
+    } rows[] = {
+        {"mode = \"observe\"\n", NULL},
+        {"event_log = \"/var/log/other.jsonl\"\n", "event_log"},
+        {"maillog = {\"/a\"}\n", NULL},
+        {"maillog = {}\n", "maillog"},
+        {"maillog = {\"/a\", \"/b\"}\n", "maillog"},
+        {"maillog = \"journal\"\n", "maillog"},
+        {"maillog_trust = \"all\" maillog_rejections = \"all\"\n"
+         "bounce_rules = {} internal_relays = {\"a\"} retry_schedule = {5}\n"
+         "delay_notice_after = 5 delay_notice_limit = 5\n"
+         "policy \"expired\" { strikes = 0 } breaker { percent = 5 }\n",
+         NULL},
+    };
+    struct settings *running = settings_of("maillog = {\"/a\"}\n", &error);
 
     (void)state;
-    assert_null(settings_needs_restart(running, same));
-    assert_string_equal(settings_needs_restart(running, moved), "event_log");
+    assert_non_null(running);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char text[512];
+        struct settings *loaded;
+        const char *key;
+
+        assert_true(snprintf(text, sizeof text, "%s%s", rows[i].text,
+                             strstr(rows[i].text, "maillog =") == NULL
+                                 ? "maillog = {\"/a\"}\n"
+                                 : "") > 0);
+        loaded = settings_of(text, &error);
+        assert_non_null(loaded);
+        key = settings_needs_restart(running, loaded);
+        if (key != rows[i].key && (key == NULL || rows[i].key == NULL ||
+                                   strcmp(key, rows[i].key) != 0)) {
+            fail_msg("%s gave %s", rows[i].text, key == NULL ? "none" : key);
+        }
+        settings_free(loaded);
+    }
     settings_free(running);
-    settings_free(same);
-    settings_free(moved);
 }
 
 int main(void)

@@ -45,6 +45,64 @@ static void check_domains(char *const *domains)
     }
 }
 
+static void check_policies(const struct settings *settings)
+{
+    for (size_t i = 0; i < REASONS; i++) {
+        const struct policy *policy = &settings->policies.of[i];
+
+        must(policy->strikes >= 0 && policy->strikes <= POLICY_STRIKES_MAX);
+        must(policy->days >= 1 && policy->days <= POLICY_DAYS_MAX);
+        must(policy->strikes == 0 || policy->days <= policy->strikes);
+        must(policy->window_s >= 3600 &&
+             policy->window_s <= POLICY_WINDOW_MAX_S);
+        must(policy->releases >= 1 && policy->releases <= POLICY_RELEASES);
+        for (size_t step = 0; step < policy->releases; step++) {
+            must(policy->release_s[step] > 0 ||
+                 policy->release_s[step] == POLICY_FOR_GOOD);
+        }
+    }
+    must(settings->breaker.domain_failures >= 0);
+    must(settings->breaker.all_failures >= 0);
+    must(settings->breaker.percent >= 1 && settings->breaker.percent <= 100);
+    must(settings->breaker.pause_s >= 1);
+    must(settings->rules == NULL);
+}
+
+/* Paths, and "journal" where there may be one. */
+static void check_files(char *const *files, bool journal)
+{
+    size_t count = 0;
+
+    for (; files[count] != NULL; count++) {
+        must(files[count][0] == '/' ||
+             (journal && strcmp(files[count], "journal") == 0));
+    }
+    must(count <= 16);
+}
+
+static void check_maillog(const struct settings *settings)
+{
+    check_files(settings->bounce_rules, false);
+    check_files(settings->maillog, true);
+    must(settings->retry_schedule_is_postfix ==
+         (settings->retry_schedule_steps == 0));
+    must(settings->retry_schedule_steps <= 100);
+    for (size_t i = 0; i < settings->retry_schedule_steps; i++) {
+        must(settings->retry_schedule_minutes[i] >= 1 &&
+             settings->retry_schedule_minutes[i] <= 100000);
+    }
+    for (char **relay = settings->internal_relays; *relay != NULL; relay++) {
+        must(**relay > ' ');
+    }
+    must(settings->delay_notice_after >= 0 &&
+         settings->delay_notice_after <= 1000);
+    must(settings->delay_notice_limit >= 1 &&
+         settings->delay_notice_limit <= 100000);
+    must(strrchr(settings->delay_notice_relay, ':') != NULL);
+    must(strlen(settings->delay_notice_language) >= 2);
+    must(settings->delay_notice_folder[0] == '/');
+}
+
 static void check_values(const struct settings *settings)
 {
     must(settings->node[0] != '\0' && settings->user[0] != '\0');
@@ -60,6 +118,8 @@ static void check_values(const struct settings *settings)
     for (size_t i = 0; i < settings->exempt_count; i++) {
         must(settings->exempt[i].kind != MAILBOX_PATTERN_INVALID);
     }
+    check_policies(settings);
+    check_maillog(settings);
 }
 
 /* "path: ..." or "path:LINE: ...", of a line that is there. */
