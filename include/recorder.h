@@ -39,6 +39,14 @@ struct recorder_options {
     /* May be NULL: a gap to be logged (files gone before they were applied). */
     void (*gap_found)(void *context, int64_t first_seq, int64_t last_seq,
                       const char *reason);
+    /*
+     * May be NULL; called from the recorder's thread when all that is in the
+     * logs it applies is in Redis: after start, whenever more has been applied
+     * (at most ten times a second), and every ten seconds. What it appended to
+     * the log is applied before it is called again. instances are those whose
+     * logs are applied, ended by NULL.
+     */
+    void (*caught_up)(void *context, const char *const *instances);
     /* May be NULL: Redis knows a higher number of ours than we do. */
     void (*seq_seen)(void *context, int64_t seq);
     void *context;

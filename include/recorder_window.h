@@ -21,12 +21,13 @@
 #include <stdint.h>
 
 #define WINDOW_EVENTS     2048
-#define WINDOW_OPERATIONS (16 * WINDOW_EVENTS)
+#define WINDOW_OPERATIONS (24 * WINDOW_EVENTS)
 #define WINDOW_BYTES      ((size_t)4 * 1024 * 1024)
 
 /* An effect without its bucket. */
 struct window_operation {
     enum effect_operation operation;
+    bool conditional;
     struct text key, field, value;
 };
 

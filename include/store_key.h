@@ -49,9 +49,14 @@ bool store_key_list(const char *prefix, enum store_list list, const char *scope,
 enum store_history {
     STORE_RECIPIENT,
     STORE_STRIKES,
+    STORE_EVIDENCE,
     STORE_DOMAIN,
+    STORE_WAITING,    /* name: the domain */
     STORE_STATS,      /* name: YYYYMMDDHH */
+    STORE_HOUR,       /* name: YYYYMMDDHH */
     STORE_DUE,        /* no name */
+    STORE_BREAKER,    /* no name */
+    STORE_DOWN,       /* no name */
     STORE_CHECKPOINT, /* no name */
 };
 bool store_key_history(const char *prefix, unsigned bucket,

@@ -16,12 +16,14 @@
 #include <string.h>
 #include <time.h>
 
-#define SWEEP_SECONDS 30
-#define IDLE_MS       100 /* the longest that a stop goes unnoticed */
-#define SOON_MS       50  /* between looks for a file that may yet appear */
-#define POSITION_MS   1000
-#define RETENTION_MS  60000
-#define CHAINS_MAX    256 /* instances whose files are in one folder */
+#define SWEEP_SECONDS     30
+#define IDLE_MS           100 /* the longest that a stop goes unnoticed */
+#define SOON_MS           50  /* between looks for a file that may yet appear */
+#define POSITION_MS       1000
+#define RETENTION_MS      60000
+#define CAUGHT_UP_MS      100   /* between calls of caught_up(), at least, */
+#define CAUGHT_UP_IDLE_MS 10000 /* and when nothing happens */
+#define CHAINS_MAX        256   /* instances whose files are in one folder */
 
 /* An instance's chain, and when it may be stepped again. */
 struct member {
@@ -43,6 +45,8 @@ struct recorder {
     int64_t sweep_ms, position_ms, retention_ms; /* when each is due */
     int64_t saved_offset, saved_file;
     bool told_position;
+    uint64_t told_applied; /* events, when caught_up() was called last, */
+    int64_t caught_up_ms;  /* and when that was */
     pthread_t thread;
 
     pthread_mutex_t lock; /* guards all below */
@@ -398,6 +402,37 @@ static void retain(struct recorder *recorder)
     }
 }
 
+/*
+ * Every chain is at its end, and something was applied since the last time:
+ * what the caller appends now, it will see applied before it is asked again.
+ */
+static void tell_caught_up(struct recorder *recorder)
+{
+    const char *instances[CHAINS_MAX + 1] = {NULL};
+    uint64_t applied = 0;
+    int64_t since_ms;
+
+    for (size_t i = 0; i < recorder->member_count; i++) {
+        const struct member *member = &recorder->members[i];
+        struct recorder_chain_state state;
+
+        if (!member->swept || member->moving) {
+            return;
+        }
+        recorder_chain_state(member->chain, &state);
+        applied += state.applied + state.rollbacks;
+        instances[i] = recorder_chain_instance(member->chain);
+    }
+    since_ms = clock_monotonic_ms() - recorder->caught_up_ms;
+    if (recorder->options.caught_up != NULL &&
+        since_ms >= (applied != recorder->told_applied ? CAUGHT_UP_MS
+                                                       : CAUGHT_UP_IDLE_MS)) {
+        recorder->caught_up_ms = clock_monotonic_ms();
+        recorder->told_applied = applied;
+        recorder->options.caught_up(recorder->options.context, instances);
+    }
+}
+
 /* Between rounds: not at all, shortly, or until there are new events. */
 static void rest(struct recorder *recorder, int64_t seen_seq)
 {
@@ -423,6 +458,7 @@ static void look_after(struct recorder *recorder)
 
     recorder_chain_state(recorder->members[0].chain, &own);
     publish(recorder);
+    tell_caught_up(recorder);
     if (clock_monotonic_ms() >= recorder->position_ms) {
         (void)save_position(recorder);
     }
@@ -556,6 +592,7 @@ struct recorder *recorder_start(const struct recorder_options *options,
     recorder->fault.random = (uint64_t)clock_monotonic_us();
     recorder->caught_up_us = clock_now_us();
     recorder->retention_ms = clock_monotonic_ms();
+    recorder->caught_up_ms = clock_monotonic_ms() - CAUGHT_UP_IDLE_MS;
     recorder->store =
         recorder_store_new(options->endpoint, options->key_prefix);
     if (recorder->store == NULL ||

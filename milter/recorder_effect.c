@@ -2,50 +2,84 @@
 
 #include "clock.h"
 #include "mailbox.h"
+#include "recorder_effect_make.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#define REASON_MAX    64 /* bytes of a reason in the name of a stats field */
-#define VALUE_MAX     EVENT_DIAGNOSTIC_MAX
 #define US_PER_SECOND INT64_C(1000000)
 
 enum list_change { LIST_NONE, LIST_WRITE, LIST_REMOVE };
+
+/* What the change of an address's entry does to its strikes. */
+enum settling { SETTLE_NOTHING, SETTLE_DUE, SETTLE_STRIKES };
 
 /* What a type of event does: a new type is a row. Without one, nothing. */
 static const struct effect_row {
     const char *count;  /* field of recipient and domain that counts it */
     const char *latest; /* field with the time of the latest; or */
     bool outcome;       /* first_at, last_at and the last_* tell of it */
+    void (*recipient)(struct making *making); /* and more of either */
+    void (*domain)(struct making *making);
     enum list_change change;
     enum store_list list;
+    enum settling settling;
+    void (*other)(struct making *making); /* all that it does */
 } rows[EVENT_TYPES] = {
     [EVENT_RECEPTION] = {.count = "receptions", .latest = "last_reception_at"},
     [EVENT_REJECTION] = {.count = "rejections", .outcome = true},
     [EVENT_SUPPRESSED] = {.count = "suppressed", .outcome = true},
     [EVENT_WOULD_SUPPRESS] = {.count = "would_suppress", .outcome = true},
-    [EVENT_SUPPRESSION_ADDED] = {.change = LIST_WRITE, .list = STORE_SUPPRESS},
+    [EVENT_DELIVERY] = {.count = "deliveries",
+                        .outcome = true,
+                        .recipient = making_recipient_delivered,
+                        .domain = making_domain_delivered},
+    [EVENT_DELAY] = {.count = "delays",
+                     .outcome = true,
+                     .recipient = making_recipient_failed,
+                     .domain = making_domain_failed},
+    [EVENT_BOUNCE] = {.count = "bounces",
+                      .outcome = true,
+                      .recipient = making_recipient_failed,
+                      .domain = making_domain_failed},
+    [EVENT_EXPIRATION] = {.count = "expirations",
+                          .outcome = true,
+                          .recipient = making_recipient_failed,
+                          .domain = making_domain_failed},
+    [EVENT_OUT_OF_BAND] = {.count = "out_of_band",
+                           .outcome = true,
+                           .recipient = making_recipient_failed,
+                           .domain = making_domain_failed},
+    [EVENT_FEEDBACK] = {.count = "feedback",
+                        .outcome = true,
+                        .recipient = making_recipient_failed},
+    [EVENT_SUPPRESSION_ADDED] = {.change = LIST_WRITE,
+                                 .list = STORE_SUPPRESS,
+                                 .settling = SETTLE_DUE},
     [EVENT_SUPPRESSION_UPDATED] = {.change = LIST_WRITE,
                                    .list = STORE_SUPPRESS},
     [EVENT_SUPPRESSION_REMOVED] = {.change = LIST_REMOVE,
-                                   .list = STORE_SUPPRESS},
-    [EVENT_ALLOW_ADDED] = {.change = LIST_WRITE, .list = STORE_ALLOW},
+                                   .list = STORE_SUPPRESS,
+                                   .settling = SETTLE_STRIKES},
+    [EVENT_SUPPRESSION_WITHHELD] = {.other = making_withheld},
+    [EVENT_ALLOW_ADDED] = {.change = LIST_WRITE,
+                           .list = STORE_ALLOW,
+                           .settling = SETTLE_STRIKES},
     [EVENT_ALLOW_REMOVED] = {.change = LIST_REMOVE, .list = STORE_ALLOW},
+    [EVENT_BREAKER_OPENED] = {.other = making_breaker},
+    [EVENT_BREAKER_CLOSED] = {.other = making_breaker},
+    [EVENT_DOMAIN_DOWN] = {.other = making_domain_down},
+    [EVENT_DOMAIN_UP] = {.other = making_domain_up},
 };
 
-/* The effects while they are being made; the key is that of the next. */
-struct making {
-    const char *prefix;
-    const struct event *event;
-    struct effect *effects;
-    size_t count;
-    unsigned bucket;
-    struct store_key key;
-    char timestamp[CLOCK_TIMESTAMP_SIZE];
-};
+/* ---- one effect ---- */
 
-/* At most limit bytes, and no UTF-8 sequence of them halved. */
-static struct text bounded(struct text text, size_t limit)
+bool making_knows(struct text text)
+{
+    return text.bytes != NULL && text.length > 0;
+}
+
+struct text making_bounded(struct text text, size_t limit)
 {
     if (text.length > limit) {
         text.length = limit;
@@ -57,41 +91,90 @@ static struct text bounded(struct text text, size_t limit)
     return text;
 }
 
-static struct effect *put(struct making *making,
+bool making_key(struct making *making, enum store_history kind,
+                struct text name)
+{
+    return store_key_history(making->prefix, making->bucket, kind, name,
+                             &making->key);
+}
+
+struct effect *making_put(struct making *making,
                           enum effect_operation operation, const char *field,
                           struct text value)
 {
     struct effect *effect = &making->effects[making->count];
 
     if (making->count == EFFECT_MAX) {
-        return NULL; /* the table above makes a third of it */
+        return NULL;
     }
     making->count++;
     effect->bucket = making->bucket;
     effect->operation = operation;
+    effect->conditional = making->conditional;
     effect->key = making->key;
     effect->field = text_of(field);
-    effect->value = bounded(value, VALUE_MAX);
+    effect->value = making_bounded(value, EFFECT_VALUE_MAX);
     return effect;
 }
 
 /* Values of our own making live in the effect. */
-static void put_own(struct making *making, enum effect_operation operation,
-                    const char *field, const char *value)
+struct effect *making_put_own(struct making *making,
+                              enum effect_operation operation,
+                              const char *field, const char *value)
 {
-    struct effect *effect = put(making, operation, field, text_of(""));
+    struct effect *effect = making_put(making, operation, field, text_of(""));
 
     if (effect != NULL) {
         effect->value.length = text_copy(text_of(value), effect->value_buffer,
                                          sizeof effect->value_buffer);
         effect->value.bytes = effect->value_buffer;
     }
+    return effect;
 }
 
-static bool is_known(struct text text)
+struct effect *making_put_number(struct making *making,
+                                 enum effect_operation operation,
+                                 const char *field, int64_t value)
 {
-    return text.bytes != NULL && text.length > 0;
+    char digits[24];
+
+    (void)snprintf(digits, sizeof digits, "%lld", (long long)value);
+    return making_put_own(making, operation, field, digits);
 }
+
+/* They may hold NUL, so it is no %s. */
+static struct text join(char *buffer, size_t size, struct text left,
+                        const char *between, struct text right)
+{
+    const struct text parts[] = {left, text_of(between), right};
+    struct text joined = {buffer, 0};
+
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        joined.length +=
+            text_copy(parts[i], buffer + joined.length, size - joined.length);
+    }
+    return joined;
+}
+
+void making_join(struct effect *effect, struct text left, const char *between,
+                 struct text right)
+{
+    if (effect != NULL) {
+        effect->field = join(effect->field_buffer, sizeof effect->field_buffer,
+                             left, between, right);
+    }
+}
+
+void making_join_value(struct effect *effect, struct text left,
+                       const char *between, struct text right)
+{
+    if (effect != NULL) {
+        effect->value = join(effect->value_buffer, sizeof effect->value_buffer,
+                             left, between, right);
+    }
+}
+
+/* ---- history ---- */
 
 /* What suppressed it is why; else the reply's reason. */
 static struct text reason_of(const struct event *event)
@@ -99,52 +182,42 @@ static struct text reason_of(const struct event *event)
     bool list =
         event->type == EVENT_SUPPRESSED || event->type == EVENT_WOULD_SUPPRESS;
 
-    return list && is_known(event->suppression_reason)
+    return list && making_knows(event->suppression_reason)
                ? event->suppression_reason
                : event->reason;
 }
 
-static void put_stats(struct making *making)
+void making_put_stats(struct making *making)
 {
-    const char *at = making->timestamp; /* 2026-11-02T19:43:01.123456Z */
-    struct text reason = bounded(reason_of(making->event), REASON_MAX);
-    struct effect *effect;
-    char hour[16];
-    int length = snprintf(hour, sizeof hour, "%.4s%.2s%.2s%.2s", at, at + 5,
-                          at + 8, at + 11);
+    struct text reason =
+        making_bounded(reason_of(making->event), EFFECT_REASON_MAX);
 
-    if (length < 0 ||
-        !store_key_history(making->prefix, making->bucket, STORE_STATS,
-                           text_of(hour), &making->key)) {
-        return;
+    if (making_key(making, STORE_STATS, text_of(making->hour))) {
+        making_join(making_put(making, EFFECT_ADD, NULL, text_of("1")),
+                    text_of(event_type_name(making->event->type)),
+                    making_knows(reason) ? "|" : "", reason);
     }
-    effect = put(making, EFFECT_ADD, NULL, text_of("1"));
-    if (effect == NULL) {
-        return;
-    }
-    length = snprintf(effect->field_buffer, sizeof effect->field_buffer, "%s",
-                      event_type_name(making->event->type));
-    effect->field.bytes = effect->field_buffer;
-    effect->field.length = length < 0 ? 0 : (size_t)length;
-    if (is_known(reason)) { /* it may hold NUL, so it is no %s */
-        effect->field_buffer[effect->field.length++] = '|';
-        effect->field.length +=
-            text_copy(reason, effect->field_buffer + effect->field.length,
-                      sizeof effect->field_buffer - effect->field.length);
-    }
+}
+
+/* What follows is for the latest event only. */
+static void put_last(struct making *making, const char *field)
+{
+    making_put_own(making, EFFECT_LAST, field, making->timestamp);
 }
 
 static void put_count(struct making *making, const struct effect_row *row)
 {
-    put(making, EFFECT_ADD, row->count, text_of("1"));
+    making_put(making, EFFECT_ADD, row->count, text_of("1"));
     if (row->latest != NULL) {
-        put_own(making, EFFECT_LAST, row->latest, making->timestamp);
+        put_last(making, row->latest);
     }
     if (row->outcome) {
-        put_own(making, EFFECT_FIRST, "first_at", making->timestamp);
-        put_own(making, EFFECT_LAST, "last_at", making->timestamp);
-        put(making, EFFECT_IF_LAST, "last_type",
-            text_of(event_type_name(making->event->type)));
+        making_put_own(making, EFFECT_FIRST, "first_at", making->timestamp);
+        put_last(making, "last_at");
+        making->conditional = true;
+        making_put(making, EFFECT_SET, "last_type",
+                   text_of(event_type_name(making->event->type)));
+        making->conditional = false;
     }
 }
 
@@ -152,17 +225,22 @@ static void put_recipient(struct making *making, const struct effect_row *row)
 {
     const struct event *event = making->event;
 
-    if (!store_key_history(making->prefix, making->bucket, STORE_RECIPIENT,
-                           event->recipient, &making->key)) {
+    if (!making_key(making, STORE_RECIPIENT, event->recipient)) {
         return;
     }
     put_count(making, row);
     if (row->outcome) {
-        put(making, EFFECT_IF_LAST, "last_reason", reason_of(event));
-        put(making, EFFECT_IF_LAST, "last_enhanced_status",
-            event->enhanced_status);
-        put(making, EFFECT_IF_LAST, "last_diagnostic", event->diagnostic);
-        put(making, EFFECT_IF_LAST, "last_queue_id", event->queue_id);
+        making->conditional = true;
+        making_put(making, EFFECT_SET, "last_reason", reason_of(event));
+        making_put(making, EFFECT_SET, "last_enhanced_status",
+                   event->enhanced_status);
+        making_put(making, EFFECT_SET, "last_diagnostic",
+                   making_bounded(event->diagnostic, EVENT_DIAGNOSTIC_MAX));
+        making_put(making, EFFECT_SET, "last_queue_id", event->queue_id);
+        making->conditional = false;
+    }
+    if (row->recipient != NULL) {
+        row->recipient(making);
     }
 }
 
@@ -170,25 +248,30 @@ static void put_history(struct making *making, const struct effect_row *row)
 {
     struct text recipient = making->event->recipient;
     struct text domain = making->event->recipient_domain;
-    bool has_recipient = is_known(recipient) && recipient.length <= MAILBOX_MAX;
+    bool has_recipient =
+        making_knows(recipient) && recipient.length <= MAILBOX_MAX;
 
     if (has_recipient) {
         making->bucket = store_bucket(recipient.bytes, recipient.length);
         put_recipient(making, row);
-        put_stats(making);
+        making_put_stats(making);
     }
-    if (!is_known(domain) || domain.length > MAILBOX_DOMAIN_MAX) {
+    if (!making_knows(domain) || domain.length > MAILBOX_DOMAIN_MAX) {
         return;
     }
     making->bucket = store_bucket(domain.bytes, domain.length);
-    if (store_key_history(making->prefix, making->bucket, STORE_DOMAIN, domain,
-                          &making->key)) {
+    if (making_key(making, STORE_DOMAIN, domain)) {
         put_count(making, row);
+        if (row->domain != NULL) {
+            row->domain(making);
+        }
     }
     if (!has_recipient) {
-        put_stats(making);
+        making_put_stats(making);
     }
 }
+
+/* ---- lists ---- */
 
 /*
  * EXPIREAT takes seconds: the next whole one, so that no entry ends before
@@ -197,18 +280,11 @@ static void put_history(struct making *making, const struct effect_row *row)
 static void put_expiry(struct making *making)
 {
     struct text at = making->event->suppression_expires_at;
-    char seconds[24];
     int64_t us;
-    int length;
 
-    if (!is_known(at) || !clock_parse(at.bytes, at.length, &us)) {
-        return;
-    }
-    length = snprintf(
-        seconds, sizeof seconds, "%lld",
-        (long long)(us / US_PER_SECOND + (us % US_PER_SECOND > 0 ? 1 : 0)));
-    if (length > 0) {
-        put_own(making, EFFECT_EXPIRE, NULL, seconds);
+    if (making_knows(at) && clock_parse(at.bytes, at.length, &us)) {
+        making_put_number(making, EFFECT_EXPIRE, NULL,
+                          us / US_PER_SECOND + (us % US_PER_SECOND > 0));
     }
 }
 
@@ -225,21 +301,39 @@ static void put_entry(struct making *making)
         {"note", event->suppression_note},
         {"by", event->suppression_by},
         {"added_at", event->suppression_added_at},
+        {"evidence", event->suppression_evidence},
     };
 
     for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
-        if (is_known(fields[i].value)) {
-            put(making, EFFECT_SET, fields[i].name, fields[i].value);
+        if (making_knows(fields[i].value)) {
+            making_put(making, EFFECT_SET, fields[i].name, fields[i].value);
         }
     }
-    if (!is_known(event->suppression_added_at)) {
+    if (!making_knows(event->suppression_added_at)) {
         /* a hash without a field does not exist, and would not suppress */
-        put_own(making, EFFECT_SET, "added_at", making->timestamp);
+        making_put_own(making, EFFECT_SET, "added_at", making->timestamp);
     }
     if (text_is(event->suppression_mode, "observe")) {
-        put(making, EFFECT_SET, "mode", event->suppression_mode);
+        making_put(making, EFFECT_SET, "mode", event->suppression_mode);
     }
     put_expiry(making);
+}
+
+/* Somebody has decided about an address: nothing is due of it any more. */
+static void put_settled(struct making *making, enum settling settling,
+                        const struct mailbox_pattern *pattern)
+{
+    struct text address = {pattern->text, pattern->length};
+    bool ours = making->event->type == EVENT_SUPPRESSION_ADDED &&
+                text_is(making->event->suppression_origin, "policy");
+
+    if (settling == SETTLE_NOTHING || pattern->kind != MAILBOX_PATTERN_EXACT) {
+        return;
+    }
+    making_settle(making, address, ours || settling == SETTLE_STRIKES);
+    if (ours && making_key(making, STORE_RECIPIENT, address)) {
+        making_put(making, EFFECT_ADD, "escalation", text_of("1"));
+    }
 }
 
 static void put_list(struct making *making, const struct effect_row *row)
@@ -248,7 +342,7 @@ static void put_list(struct making *making, const struct effect_row *row)
     struct mailbox_pattern pattern;
     char scope[STORE_SCOPE_MAX + 2]; /* one too many is then refused */
 
-    if (!is_known(making->event->suppression_pattern) ||
+    if (!making_knows(making->event->suppression_pattern) ||
         mailbox_parse_pattern(making->event->suppression_pattern, &as_it_is,
                               &pattern) == MAILBOX_PATTERN_INVALID) {
         return;
@@ -259,11 +353,25 @@ static void put_list(struct making *making, const struct effect_row *row)
         return;
     }
     making->bucket = store_bucket_of_pattern(&pattern);
-    put(making, EFFECT_DELETE, NULL, text_of(""));
+    making_put(making, EFFECT_DELETE, NULL, text_of(""));
     if (row->change == LIST_WRITE) {
         put_entry(making);
     }
-    put_stats(making);
+    put_settled(making, row->settling, &pattern);
+    making_put_stats(making);
+}
+
+/* ---- all ---- */
+
+static void begin(struct making *making)
+{
+    int64_t us = making->event->timestamp_us;
+    const char *at = making->timestamp; /* 2026-11-02T19:43:01.123456Z */
+
+    clock_format(us, making->timestamp);
+    (void)snprintf(making->hour, sizeof making->hour, "%.4s%.2s%.2s%.2s", at,
+                   at + 5, at + 8, at + 11);
+    making->seconds = us / US_PER_SECOND - (us % US_PER_SECOND < 0);
 }
 
 size_t recorder_effects(const char *prefix, const struct event *event,
@@ -273,12 +381,15 @@ size_t recorder_effects(const char *prefix, const struct event *event,
     struct making making = {
         .prefix = prefix, .event = event, .effects = effects};
 
-    clock_format(event->timestamp_us, making.timestamp);
+    begin(&making);
     if (row->count != NULL) {
         put_history(&making, row);
     }
     if (row->change != LIST_NONE) {
         put_list(&making, row);
+    }
+    if (row->other != NULL) {
+        row->other(&making);
     }
     return making.count;
 }

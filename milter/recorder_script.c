@@ -9,15 +9,20 @@
  * KEYS  the checkpoint, then the key of each run of operations
  * ARGV  instance, expected, last; how many rights are needed, and for each
  *       the command and a key; then "key" (go to the next of KEYS) or an
- *       operation with field and value
+ *       operation with field and value, "?" before it when it is conditional
  *
  * The checkpoint is written first: what refuses writes (memory, replicas, a
  * read-only server) refuses there, with nothing written. Behind it nothing
  * stops the chain: an effect that Redis refuses is counted, as dead where it
  * meets somebody's value, else as lost. No clock and no chance in it: a
  * replica that runs it comes to the same.
+ *
+ * In parts, as compilers need not take a longer string.
+ *
+ * What a test found is in held until the next test. Before version 7 Redis
+ * has no EXPIREAT NX and GT: there the last to extend a life ends it.
  */
-static const char script_text[] =
+static const char script_begin[] =
     "local function failed(reply)\n"
     "  return type(reply) == 'table' and reply.err\n"
     "end\n"
@@ -35,36 +40,106 @@ static const char script_text[] =
     "end\n"
     "reply = redis.pcall('HSET', KEYS[1], ARGV[1], ARGV[3])\n"
     "if failed(reply) then return reply end\n"
-    "local moved = false\n"
+    "local held = false\n"
+    "local function set(key, field, value)\n"
+    "  if value == '' then return redis.pcall('HDEL', key, field) end\n"
+    "  return redis.pcall('HSET', key, field, value)\n"
+    "end\n";
+
+/* What nearly each event does. */
+static const char script_basic[] =
     "local apply = {\n"
     "  add = function(key, field, value)\n"
     "    return redis.pcall('HINCRBY', key, field, value)\n"
     "  end,\n"
     "  first = function(key, field, value)\n"
-    "    local held = redis.pcall('HGET', key, field)\n"
-    "    if held and (failed(held) or held <= value) then return held end\n"
+    "    local found = redis.pcall('HGET', key, field)\n"
+    "    if found and (failed(found) or found <= value) then return found end\n"
     "    return redis.pcall('HSET', key, field, value)\n"
     "  end,\n"
     "  last = function(key, field, value)\n"
-    "    moved = false\n"
-    "    local held = redis.pcall('HGET', key, field)\n"
-    "    if held and (failed(held) or held > value) then return held end\n"
-    "    moved = true\n"
+    "    held = false\n"
+    "    local found = redis.pcall('HGET', key, field)\n"
+    "    if found and (failed(found) or found > value) then return found end\n"
+    "    held = true\n"
     "    return redis.pcall('HSET', key, field, value)\n"
     "  end,\n"
-    "  iflast = function(key, field, value)\n"
-    "    if not moved then return end\n"
-    "    if value == '' then return redis.pcall('HDEL', key, field) end\n"
-    "    return redis.pcall('HSET', key, field, value)\n"
-    "  end,\n"
-    "  set = function(key, field, value)\n"
-    "    return redis.pcall('HSET', key, field, value)\n"
+    "  set = set,\n"
+    "  ['?set'] = function(key, field, value)\n"
+    "    if held then return set(key, field, value) end\n"
     "  end,\n"
     "  delete = function(key) return redis.pcall('DEL', key) end,\n"
     "  expire = function(key, field, value)\n"
     "    return redis.pcall('EXPIREAT', key, value)\n"
     "  end,\n"
-    "}\n"
+    "}\n";
+
+/* The rest is made when the first of it is met: in a short call it counts. */
+static const char script_tests[] =
+    "local function more()\n"
+    "  apply.unless = function(key, field, value)\n"
+    "    local found = redis.pcall('HGET', key, field)\n"
+    "    held = not found or not failed(found) and found < value\n"
+    "    return found\n"
+    "  end\n"
+    "  apply.has = function(key, field)\n"
+    "    local found = redis.pcall('HGET', key, field)\n"
+    "    held = found and not failed(found)\n"
+    "    return found\n"
+    "  end\n"
+    "  apply.reaches = function(key, field, value)\n"
+    "    local found = redis.pcall('HGET', key, field)\n"
+    "    held = found and not failed(found) and\n"
+    "      string.find(found, '^%d+$') and tonumber(found) >= tonumber(value)\n"
+    "    return found\n"
+    "  end\n";
+
+static const char script_others[] =
+    "  apply.extend = function(key, field, value)\n"
+    "    local done = redis.pcall('EXPIREAT', key, value, 'NX')\n"
+    "    if failed(done) then return redis.pcall('EXPIREAT', key, value) end\n"
+    "    if done == 1 then return done end\n"
+    "    return redis.pcall('EXPIREAT', key, value, 'GT')\n"
+    "  end\n"
+    "  apply.mark = function(key, field, value)\n"
+    "    return redis.pcall('ZADD', key, value, field)\n"
+    "  end\n"
+    "  apply.unmark = function(key, field)\n"
+    "    return redis.pcall('ZREM', key, field)\n"
+    "  end\n"
+    "  apply.forget = function(key, field, value)\n"
+    "    return redis.pcall('ZREMRANGEBYSCORE', key, '-inf', value)\n"
+    "  end\n"
+    "  apply.push = function(key, field, value)\n"
+    "    local done = redis.pcall('LPUSH', key, value)\n"
+    "    if failed(done) then return done end\n"
+    "    return redis.pcall('LTRIM', key, 0, 2)\n"
+    "  end\n"
+    "  apply.strike = function(key, field, value)\n"
+    "    local found = redis.pcall('ZSCORE', key, field)\n"
+    "    held = not found\n"
+    "    if found and (failed(found) or\n"
+    "                  tonumber(found) <= tonumber(value)) then\n"
+    "      return found\n"
+    "    end\n"
+    "    return redis.pcall('ZADD', key, value, field)\n"
+    "  end\n"
+    "  apply.due = function(key, since, value)\n"
+    "    held = false\n"
+    "    local upto, limit, days = string.match(value, '(%S+) (%S+) (%S+)')\n"
+    "    local found = redis.pcall('ZCOUNT', key, since, upto)\n"
+    "    if failed(found) or found < tonumber(limit) then return found end\n"
+    "    for _ = 1, tonumber(days) do\n"
+    "      found = redis.pcall('ZRANGEBYSCORE', key, since, upto,\n"
+    "                          'WITHSCORES', 'LIMIT', 0, 1)\n"
+    "      if failed(found) or not found[2] then return found end\n"
+    "      since = (math.floor(found[2] / 86400) + 1) * 86400\n"
+    "    end\n"
+    "    held = true\n"
+    "  end\n"
+    "end\n";
+
+static const char script_end[] =
     "local function is_of_value(why)\n"
     "  for _, sign in ipairs({'WRONGTYPE', 'would overflow',\n"
     "                         'not an integer', 'hash value is not'}) do\n"
@@ -75,22 +150,33 @@ static const char script_text[] =
     "local dead = {count = 0, first = 0, why = ''}\n"
     "local lost = {count = 0, first = 0, why = ''}\n"
     "while at <= #ARGV do\n"
-    "  if ARGV[at] == 'key' then\n"
+    "  local word = ARGV[at]\n"
+    "  if word == 'key' then\n"
     "    key = key + 1\n"
     "    at = at + 1\n"
     "  else\n"
-    "    reply = apply[ARGV[at]](KEYS[key], ARGV[at + 1], ARGV[at + 2])\n"
+    "    local run = apply[word]\n"
+    "    if not run then\n"
+    "      if more then more() end\n"
+    "      more = nil\n"
+    "      run = apply[word] or held and apply[string.sub(word, 2)]\n"
+    "    end\n"
     "    number = number + 1\n"
-    "    if failed(reply) then\n"
-    "      local of = is_of_value(reply.err) and dead or lost\n"
-    "      if of.count == 0 then of.first, of.why = number, reply.err end\n"
-    "      of.count = of.count + 1\n"
+    "    if run then\n"
+    "      reply = run(KEYS[key], ARGV[at + 1], ARGV[at + 2])\n"
+    "      if failed(reply) then\n"
+    "        local of = is_of_value(reply.err) and dead or lost\n"
+    "        if of.count == 0 then of.first, of.why = number, reply.err end\n"
+    "        of.count = of.count + 1\n"
+    "      end\n"
     "    end\n"
     "    at = at + 3\n"
     "  end\n"
     "end\n"
     "return {'OK', dead.count, dead.first, dead.why,\n"
     "        lost.count, lost.first, lost.why}\n";
+
+_Static_assert(EFFECT_PUSHED == 3, "LTRIM keeps as many");
 
 enum command {
     COMMAND_HGET,
@@ -99,35 +185,77 @@ enum command {
     COMMAND_HDEL,
     COMMAND_DEL,
     COMMAND_EXPIREAT,
+    COMMAND_ZADD,
+    COMMAND_ZREM,
+    COMMAND_ZREMRANGEBYSCORE,
+    COMMAND_ZSCORE,
+    COMMAND_ZCOUNT,
+    COMMAND_ZRANGEBYSCORE,
+    COMMAND_LPUSH,
+    COMMAND_LTRIM,
     COMMANDS,
 };
 
 static const char *const command_words[COMMANDS] = {
-    [COMMAND_HGET] = "HGET",       [COMMAND_HSET] = "HSET",
-    [COMMAND_HINCRBY] = "HINCRBY", [COMMAND_HDEL] = "HDEL",
-    [COMMAND_DEL] = "DEL",         [COMMAND_EXPIREAT] = "EXPIREAT",
+    [COMMAND_HGET] = "HGET",
+    [COMMAND_HSET] = "HSET",
+    [COMMAND_HINCRBY] = "HINCRBY",
+    [COMMAND_HDEL] = "HDEL",
+    [COMMAND_DEL] = "DEL",
+    [COMMAND_EXPIREAT] = "EXPIREAT",
+    [COMMAND_ZADD] = "ZADD",
+    [COMMAND_ZREM] = "ZREM",
+    [COMMAND_ZREMRANGEBYSCORE] = "ZREMRANGEBYSCORE",
+    [COMMAND_ZSCORE] = "ZSCORE",
+    [COMMAND_ZCOUNT] = "ZCOUNT",
+    [COMMAND_ZRANGEBYSCORE] = "ZRANGEBYSCORE",
+    [COMMAND_LPUSH] = "LPUSH",
+    [COMMAND_LTRIM] = "LTRIM",
 };
 
 #define BIT(command) (1U << (unsigned)(command))
 
 static const struct operation_row {
-    const char *word;
+    const char *word;  /* behind the "?" of a conditional one */
     unsigned commands; /* that it may run */
     const char *names; /* of them */
 } operations[] = {
-    [EFFECT_ADD] = {"add", BIT(COMMAND_HINCRBY), "HINCRBY"},
-    [EFFECT_FIRST] = {"first", BIT(COMMAND_HGET) | BIT(COMMAND_HSET),
+    [EFFECT_ADD] = {"?add", BIT(COMMAND_HINCRBY), "HINCRBY"},
+    [EFFECT_FIRST] = {"?first", BIT(COMMAND_HGET) | BIT(COMMAND_HSET),
                       "HGET,HSET"},
-    [EFFECT_LAST] = {"last", BIT(COMMAND_HGET) | BIT(COMMAND_HSET),
+    [EFFECT_LAST] = {"?last", BIT(COMMAND_HGET) | BIT(COMMAND_HSET),
                      "HGET,HSET"},
-    [EFFECT_IF_LAST] = {"iflast", BIT(COMMAND_HSET) | BIT(COMMAND_HDEL),
-                        "HSET,HDEL"},
-    [EFFECT_SET] = {"set", BIT(COMMAND_HSET), "HSET"},
-    [EFFECT_DELETE] = {"delete", BIT(COMMAND_DEL), "DEL"},
-    [EFFECT_EXPIRE] = {"expire", BIT(COMMAND_EXPIREAT), "EXPIREAT"},
+    [EFFECT_SET] = {"?set", BIT(COMMAND_HSET), "HSET"},
+    [EFFECT_DELETE] = {"?delete", BIT(COMMAND_DEL), "DEL"},
+    [EFFECT_EXPIRE] = {"?expire", BIT(COMMAND_EXPIREAT), "EXPIREAT"},
+    [EFFECT_EXTEND] = {"?extend", BIT(COMMAND_EXPIREAT), "EXPIREAT"},
+    [EFFECT_MARK] = {"?mark", BIT(COMMAND_ZADD), "ZADD"},
+    [EFFECT_UNMARK] = {"?unmark", BIT(COMMAND_ZREM), "ZREM"},
+    [EFFECT_FORGET] = {"?forget", BIT(COMMAND_ZREMRANGEBYSCORE),
+                       "ZREMRANGEBYSCORE"},
+    [EFFECT_PUSH] = {"?push", BIT(COMMAND_LPUSH) | BIT(COMMAND_LTRIM),
+                     "LPUSH,LTRIM"},
+    [EFFECT_STRIKE] = {"?strike", BIT(COMMAND_ZSCORE) | BIT(COMMAND_ZADD),
+                       "ZSCORE,ZADD"},
+    [EFFECT_UNLESS] = {"?unless", BIT(COMMAND_HGET), "HGET"},
+    [EFFECT_HAS] = {"?has", BIT(COMMAND_HGET), "HGET"},
+    [EFFECT_REACHES] = {"?reaches", BIT(COMMAND_HGET), "HGET"},
+    [EFFECT_DUE] = {"?due", BIT(COMMAND_ZCOUNT) | BIT(COMMAND_ZRANGEBYSCORE),
+                    "ZCOUNT,ZRANGEBYSCORE"},
 };
 
+static const struct operation_row removal = {"?set", BIT(COMMAND_HDEL), "HDEL"};
+
+static const struct operation_row *
+row_of(const struct window_operation *operation)
+{
+    return operation->operation == EFFECT_SET && operation->value.length == 0
+               ? &removal
+               : &operations[operation->operation];
+}
+
 struct recorder_script {
+    gchar *text;
     char sha1[41];
     const char **arguments;
     size_t *lengths;
@@ -171,8 +299,10 @@ struct recorder_script *recorder_script_new(void)
     if (script == NULL) {
         return NULL;
     }
+    script->text = g_strconcat(script_begin, script_basic, script_tests,
+                               script_others, script_end, NULL);
     /* EVALSHA takes the SHA-1 as the name of a script: no secret */
-    sum = g_compute_checksum_for_string(G_CHECKSUM_SHA1, script_text, -1);
+    sum = g_compute_checksum_for_string(G_CHECKSUM_SHA1, script->text, -1);
     text_copy(text_of(sum), script->sha1, sizeof script->sha1);
     g_free(sum);
     return script;
@@ -183,6 +313,7 @@ void recorder_script_free(struct recorder_script *script)
     if (script == NULL) {
         return;
     }
+    g_free(script->text);
     free(script->arguments);
     free(script->lengths);
     free(script);
@@ -259,8 +390,7 @@ static size_t put_rights(struct recorder_script *script,
     for (size_t i = 0; i < call->parts; i++, part = part->next) {
         for (size_t j = 0; j < part->count; j++) {
             const struct window_operation *operation = &part->operations[j];
-            unsigned wanted =
-                operations[operation->operation].commands & ~put_before;
+            unsigned wanted = row_of(operation)->commands & ~put_before;
 
             put_before |= wanted;
             for (unsigned command = 0; wanted != 0; command++) {
@@ -290,7 +420,8 @@ static void put_operations(struct recorder_script *script,
                 key = operation->key;
                 put_string(script, "key");
             }
-            put_string(script, operations[operation->operation].word);
+            put_string(script,
+                       row_of(operation)->word + !operation->conditional);
             put(script, operation->field);
             put(script, operation->value);
         }
@@ -319,7 +450,7 @@ bool recorder_script_send(struct recorder_script *script,
     recorder_checkpoint_format(call->last, last);
     script->count = 0;
     put_string(script, form == SCRIPT_EVAL ? "EVAL" : "EVALSHA");
-    put_string(script, form == SCRIPT_EVAL ? script_text : script->sha1);
+    put_string(script, form == SCRIPT_EVAL ? script->text : script->sha1);
     put_string(script, ""); /* how many keys: known below */
     put(script, (struct text){checkpoint.text, checkpoint.length});
     count = 1 + put_keys(script, call);
@@ -374,7 +505,7 @@ void recorder_refusal_add(struct recorder_refusal *refusal,
     if (refusal->count == 0) {
         (void)text_escape(operation->key, refusal->key, sizeof refusal->key);
         (void)text_escape(error, refusal->error, sizeof refusal->error);
-        refusal->commands = operations[operation->operation].names;
+        refusal->commands = row_of(operation)->names;
     }
     refusal->count++;
 }

@@ -1,20 +1,16 @@
 #include "recorder_watch.h"
 
+#include "clock.h"
+#include "recorder_watch_held.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define HELD_MAX       64 /* of a value we compare: a time has 27 bytes */
 #define OPERATIONS_MAX (WATCH_PARTS * EFFECT_MAX)
+#define COMMANDS_MAX   (2 * OPERATIONS_MAX) /* an operation has one or two */
 #define WATCHED_MAX    (OPERATIONS_MAX + 2) /* WATCH, the checkpoint's key */
-
-/* A field that FIRST or LAST compares, as it is and as the call makes it. */
-struct held {
-    const struct window_operation *of;
-    enum { HELD_ABSENT, HELD_VALUE, HELD_FAILED } state;
-    char value[HELD_MAX];
-    size_t length;
-};
+#define WORDS_MAX      6                    /* of a command */
 
 struct recorder_watch {
     /* the call in hand */
@@ -26,48 +22,37 @@ struct recorder_watch {
     enum redis_fault fault;
     struct error *error;
     struct store_key checkpoint;
-    struct held held[OPERATIONS_MAX];
-    size_t held_count;
-    const struct window_operation *sent[OPERATIONS_MAX];
+    struct watch_held *held;
+    const struct window_operation *sent[COMMANDS_MAX];
     size_t sent_count;
-    bool moved; /* the EFFECT_LAST before did set */
+    int64_t now_s; /* what ends before is gone at once */
+    bool holds;    /* the test before did */
+    bool is_old;   /* Redis has no EXPIREAT NX and GT (before 7) */
     const char *arguments[WATCHED_MAX];
     size_t lengths[WATCHED_MAX];
 };
 
 struct recorder_watch *recorder_watch_new(void)
 {
-    return calloc(1, sizeof(struct recorder_watch));
+    struct recorder_watch *watch = calloc(1, sizeof *watch);
+
+    if (watch == NULL) {
+        return NULL;
+    }
+    watch->held = watch_held_new(OPERATIONS_MAX);
+    if (watch->held == NULL) {
+        free(watch);
+        return NULL;
+    }
+    return watch;
 }
 
 void recorder_watch_free(struct recorder_watch *watch)
 {
-    free(watch);
-}
-
-static bool is_same(struct text a, struct text b)
-{
-    return a.length == b.length && memcmp(a.bytes, b.bytes, a.length) == 0;
-}
-
-static bool compares(const struct window_operation *operation)
-{
-    return operation->operation == EFFECT_FIRST ||
-           operation->operation == EFFECT_LAST;
-}
-
-static struct held *held_of(struct recorder_watch *watch,
-                            const struct window_operation *operation)
-{
-    for (size_t i = 0; i < watch->held_count; i++) {
-        struct held *held = &watch->held[i];
-
-        if (is_same(held->of->field, operation->field) &&
-            is_same(held->of->key, operation->key)) {
-            return held;
-        }
+    if (watch != NULL) {
+        watch_held_free(watch->held);
+        free(watch);
     }
-    return NULL;
 }
 
 /* Calls visit for each operation, in order; stops when it says false. */
@@ -90,27 +75,31 @@ static bool each_operation(struct recorder_watch *watch,
 static bool send_texts(struct recorder_watch *watch, size_t count,
                        const struct text *texts)
 {
-    const char *arguments[4] = {"", "", "", ""};
-    size_t lengths[4] = {0};
+    const char *arguments[WORDS_MAX];
+    size_t lengths[WORDS_MAX];
 
     for (size_t i = 0; i < count; i++) {
-        arguments[i] = texts[i].bytes;
+        arguments[i] = texts[i].bytes == NULL ? "" : texts[i].bytes;
         lengths[i] = texts[i].length;
     }
     return redis_link_command(watch->link, count, arguments, lengths);
 }
 
-static bool ask_field(struct recorder_watch *watch,
-                      const struct window_operation *operation)
+static bool ask_look(struct recorder_watch *watch,
+                     const struct window_operation *operation)
 {
-    const struct text texts[] = {text_of("HGET"), operation->key,
+    const struct text field[] = {text_of("HGET"), operation->key,
                                  operation->field};
+    const struct text set[] = {text_of("ZRANGEBYSCORE"), operation->key,
+                               text_of("-inf"), text_of("+inf"),
+                               text_of("WITHSCORES")};
 
-    if (!compares(operation) || held_of(watch, operation) != NULL) {
+    if (!watch_held_add(watch->held, operation)) {
         return true;
     }
-    watch->held[watch->held_count++] = (struct held){.of = operation};
-    return send_texts(watch, 3, texts);
+    return watch_held_look(operation) == LOOK_FIELD
+               ? send_texts(watch, 3, field)
+               : send_texts(watch, 5, set);
 }
 
 static size_t put_watched(struct recorder_watch *watch)
@@ -143,11 +132,25 @@ static bool no_memory(struct recorder_watch *watch)
     return false;
 }
 
+/* "ERR wrong number of arguments for 'expireat' command" */
+static bool tells_age(const redisReply *reply)
+{
+    static const char sign[] = "wrong number of arguments";
+
+    return memmem(reply->str, (size_t)reply->len, sign, sizeof sign - 1) !=
+           NULL;
+}
+
 /* An error reply that stops us. */
 static void stop_for(struct recorder_watch *watch, const redisReply *reply)
 {
     char shown[256];
 
+    watch->result->outcome = OUTCOME_REFUSED;
+    if (!watch->is_old && tells_age(reply)) {
+        watch->is_old = true; /* the next try goes without */
+        return;
+    }
     /* a refused command makes EXEC answer EXECABORT: keep the cause */
     if (watch->fault == REDIS_FAULT_NONE) {
         watch->fault = redis_fault_of(reply);
@@ -155,7 +158,6 @@ static void stop_for(struct recorder_watch *watch, const redisReply *reply)
                           sizeof shown);
         error_set(watch->error, "redis: %s", shown);
     }
-    watch->result->outcome = OUTCOME_REFUSED;
 }
 
 /* The next reply; NULL when none came or it is an error that stops us. */
@@ -180,31 +182,18 @@ static bool ask(struct recorder_watch *watch)
         text_of(watch->owner->instance)};
     size_t count = put_watched(watch);
 
-    watch->held_count = 0;
+    watch_held_clear(watch->held);
     return (redis_link_command(watch->link, count, watch->arguments,
                                watch->lengths) &&
             send_texts(watch, 3, checkpoint) &&
-            each_operation(watch, ask_field)) ||
+            each_operation(watch, ask_look)) ||
            no_memory(watch);
-}
-
-static void keep_held(struct held *held, const redisReply *reply)
-{
-    if (reply->type == REDIS_REPLY_STRING) {
-        held->state = HELD_VALUE;
-        held->length =
-            (size_t)reply->len < HELD_MAX ? (size_t)reply->len : HELD_MAX;
-        memcpy(held->value, reply->str, held->length);
-    } else {
-        held->state =
-            reply->type == REDIS_REPLY_NIL ? HELD_ABSENT : HELD_FAILED;
-    }
 }
 
 /* The answers to the questions behind that for the checkpoint. */
 static bool read_held(struct recorder_watch *watch)
 {
-    for (size_t i = 0; i < watch->held_count; i++) {
+    for (size_t i = 0; i < watch_held_count(watch->held); i++) {
         redisReply *reply =
             redis_link_reply(watch->link, watch->deadline_ms, watch->error);
 
@@ -215,8 +204,9 @@ static bool read_held(struct recorder_watch *watch)
             redis_fault_of(reply) != REDIS_FAULT_TYPE) {
             stop_for(watch, reply); /* no right to read, and such */
         }
-        keep_held(&watch->held[i], reply);
-        freeReplyObject(reply);
+        if (!watch_held_reply(watch->held, i, reply)) {
+            return no_memory(watch);
+        }
     }
     return true;
 }
@@ -265,100 +255,107 @@ static bool read_answers(struct recorder_watch *watch)
     return expected;
 }
 
-static int compare(const struct held *held, struct text value)
-{
-    size_t length = held->length < value.length ? held->length : value.length;
-    int order = memcmp(held->value, value.bytes, length);
+/* ---- what is sent ---- */
 
-    return order != 0
-               ? order
-               : (held->length > value.length) - (held->length < value.length);
+#define KEY   "%key"
+#define FIELD "%field"
+#define VALUE "%value"
+
+/* The commands of operations; a test has none. */
+static const struct form {
+    const char *words[2][WORDS_MAX];
+} forms[] = {
+    [EFFECT_ADD] = {{{"HINCRBY", KEY, FIELD, VALUE}}},
+    [EFFECT_FIRST] = {{{"HSET", KEY, FIELD, VALUE}}},
+    [EFFECT_LAST] = {{{"HSET", KEY, FIELD, VALUE}}},
+    [EFFECT_SET] = {{{"HSET", KEY, FIELD, VALUE}}},
+    [EFFECT_DELETE] = {{{"DEL", KEY}}},
+    [EFFECT_EXPIRE] = {{{"EXPIREAT", KEY, VALUE}}},
+    [EFFECT_EXTEND] = {{{"EXPIREAT", KEY, VALUE, "NX"},
+                        {"EXPIREAT", KEY, VALUE, "GT"}}},
+    [EFFECT_MARK] = {{{"ZADD", KEY, VALUE, FIELD}}},
+    [EFFECT_UNMARK] = {{{"ZREM", KEY, FIELD}}},
+    [EFFECT_FORGET] = {{{"ZREMRANGEBYSCORE", KEY, "-inf", VALUE}}},
+    [EFFECT_PUSH] = {{{"LPUSH", KEY, VALUE}, {"LTRIM", KEY, "0", "2"}}},
+    [EFFECT_STRIKE] = {{{"ZADD", KEY, VALUE, FIELD}}},
+    [EFFECT_DUE] = {{{NULL}}},
+};
+static const struct form removal = {{{"HDEL", KEY, FIELD}}};
+_Static_assert(EFFECT_PUSHED == 3, "LTRIM keeps as many");
+
+static const struct form *form_of(const struct recorder_watch *watch,
+                                  const struct window_operation *operation)
+{
+    if (operation->operation == EFFECT_SET && operation->value.length == 0) {
+        return &removal;
+    }
+    return &forms[operation->operation == EFFECT_EXTEND && watch->is_old
+                      ? EFFECT_EXPIRE
+                      : operation->operation];
 }
 
-/* FIRST and LAST: whether the field is to be set. */
-static bool decide(struct recorder_watch *watch,
-                   const struct window_operation *operation)
+static struct text word_of(const char *word,
+                           const struct window_operation *operation)
 {
-    const struct held *held = held_of(watch, operation);
-    bool last = operation->operation == EFFECT_LAST;
-    bool set;
+    if (word[0] != '%') {
+        return text_of(word);
+    }
+    return word[1] == 'k'   ? operation->key
+           : word[1] == 'f' ? operation->field
+                            : operation->value;
+}
 
-    if (held == NULL || held->state == HELD_FAILED) {
+static bool send_form(struct recorder_watch *watch, const struct form *form,
+                      const struct window_operation *operation)
+{
+    for (size_t i = 0; i < 2 && form->words[i][0] != NULL; i++) {
+        struct text texts[WORDS_MAX];
+        size_t count = 0;
+
+        while (count < WORDS_MAX && form->words[i][count] != NULL) {
+            texts[count] = word_of(form->words[i][count], operation);
+            count++;
+        }
+        watch->sent[watch->sent_count++] = operation;
+        if (!send_texts(watch, count, texts)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* One that looks at what is held: it may have nothing to send. */
+static bool send_judged(struct recorder_watch *watch,
+                        const struct window_operation *operation)
+{
+    bool writes;
+    enum watch_verdict verdict =
+        watch_held_judge(watch->held, operation, &writes);
+
+    if (verdict == VERDICT_NO_MEMORY) {
+        return false;
+    }
+    if (verdict == VERDICT_DAMAGED) {
         recorder_refusal_add(&watch->result->dead, operation,
-                             text_of("the field cannot be read"));
-        set = false;
-    } else {
-        int order =
-            held->state == HELD_ABSENT ? 0 : compare(held, operation->value);
-
-        set = held->state == HELD_ABSENT || (last ? order <= 0 : order > 0);
+                             text_of("the key is of another type"));
     }
-    if (last) {
-        watch->moved = set;
+    if (operation->operation != EFFECT_FIRST) { /* the others are tests */
+        watch->holds = verdict == VERDICT_HOLDS;
     }
-    return set;
-}
-
-/* What the call writes, it compares with later. */
-static void keep_written(struct recorder_watch *watch,
-                         const struct window_operation *operation)
-{
-    bool removes = operation->operation == EFFECT_DELETE;
-
-    for (size_t i = 0; i < watch->held_count; i++) {
-        struct held *held = &watch->held[i];
-
-        if (!is_same(held->of->key, operation->key)) {
-            continue;
-        }
-        if (removes) {
-            held->state = HELD_ABSENT;
-        } else if (held->state != HELD_FAILED &&
-                   is_same(held->of->field, operation->field)) {
-            held->state =
-                operation->value.length == 0 ? HELD_ABSENT : HELD_VALUE;
-            held->length =
-                text_copy(operation->value, held->value, sizeof held->value);
-        }
-    }
+    return !writes || send_form(watch, &forms[operation->operation], operation);
 }
 
 static bool send_operation(struct recorder_watch *watch,
                            const struct window_operation *operation)
 {
-    static const struct {
-        const char *command;
-        bool field, value;
-    } commands[] = {
-        [EFFECT_ADD] = {"HINCRBY", true, true},
-        [EFFECT_FIRST] = {"HSET", true, true},
-        [EFFECT_LAST] = {"HSET", true, true},
-        [EFFECT_IF_LAST] = {"HSET", true, true},
-        [EFFECT_SET] = {"HSET", true, true},
-        [EFFECT_DELETE] = {"DEL", false, false},
-        [EFFECT_EXPIRE] = {"EXPIREAT", false, true},
-    };
-    enum effect_operation kind = operation->operation;
-    bool remove = kind == EFFECT_IF_LAST && operation->value.length == 0;
-    struct text texts[4] = {text_of(remove ? "HDEL" : commands[kind].command),
-                            operation->key};
-    size_t count = 2;
-
-    if ((compares(operation) && !decide(watch, operation)) ||
-        (kind == EFFECT_IF_LAST && !watch->moved)) {
+    if (operation->conditional && !watch->holds) {
         return true;
     }
-    if (commands[kind].field) {
-        texts[count++] = operation->field;
+    if (watch_held_look(operation) != LOOK_NOWHERE) {
+        return send_judged(watch, operation);
     }
-    if (commands[kind].value && !remove) {
-        texts[count++] = operation->value;
-    }
-    if (kind != EFFECT_ADD && kind != EFFECT_EXPIRE) {
-        keep_written(watch, operation);
-    }
-    watch->sent[watch->sent_count++] = operation;
-    return send_texts(watch, count, texts);
+    return watch_held_change(watch->held, operation, watch->now_s) &&
+           send_form(watch, form_of(watch, operation), operation);
 }
 
 static bool execute(struct recorder_watch *watch)
@@ -375,7 +372,8 @@ static bool execute(struct recorder_watch *watch)
     recorder_checkpoint_format(watch->call->last, last);
     checkpoint[3].length = strlen(last);
     watch->sent_count = 0;
-    watch->moved = false;
+    watch->holds = false;
+    watch->now_s = clock_now_us() / 1000000;
     return (send_texts(watch, 1, &multi) && send_texts(watch, 4, checkpoint) &&
             each_operation(watch, send_operation) &&
             send_texts(watch, 1, &exec)) ||
@@ -406,6 +404,9 @@ static void read_executed(struct recorder_watch *watch, const redisReply *exec)
                 redis_fault_of(reply) == REDIS_FAULT_TYPE ? &result->dead
                                                           : &result->lost,
                 watch->sent[i], (struct text){reply->str, (size_t)reply->len});
+            /* the second command of an operation has nothing new to say */
+            i += i + 1 < watch->sent_count &&
+                 watch->sent[i + 1] == watch->sent[i];
         }
     }
 }

@@ -38,7 +38,8 @@ void recorder_window_clear(struct recorder_window *window)
 
 /* An event has at most EFFECT_MAX effects, in two buckets. */
 #define EVENT_BYTES                                                            \
-    (EFFECT_MAX * (STORE_KEY_MAX + EVENT_DIAGNOSTIC_MAX + (size_t)128))
+    (EFFECT_MAX *                                                              \
+     ((size_t)STORE_KEY_MAX + EFFECT_FIELD_SIZE + EFFECT_VALUE_MAX))
 
 bool recorder_window_is_full(const struct recorder_window *window)
 {
@@ -95,6 +96,7 @@ static void add_operation(struct recorder_window *window,
         &window->operations[window->operations_used++];
 
     operation->operation = effect->operation;
+    operation->conditional = effect->conditional;
     if (part->count > 0 && is_same(operation[-1].key, key_of(effect))) {
         operation->key = operation[-1].key;
     } else {

@@ -115,9 +115,14 @@ bool store_key_history(const char *prefix, unsigned bucket,
     } kinds[] = {
         [STORE_RECIPIENT] = {"recipient:", true},
         [STORE_STRIKES] = {"strikes:", true},
+        [STORE_EVIDENCE] = {"evidence:", true},
         [STORE_DOMAIN] = {"domain:", true},
+        [STORE_WAITING] = {"waiting:", true},
         [STORE_STATS] = {"stats:", true},
+        [STORE_HOUR] = {"hour:", true},
         [STORE_DUE] = {"due", false},
+        [STORE_BREAKER] = {"breaker", false},
+        [STORE_DOWN] = {"down", false},
         [STORE_CHECKPOINT] = {"checkpoint", false},
     };
     char tag[16];

@@ -29,8 +29,9 @@
 #define SOON_MS   30000
 #define MOMENT_MS 20 /* between two looks at what is awaited */
 #define SKIP_TEST 77
-/* of all events made here: in the past, and nowhere near an hour's end */
-#define BASE_US INT64_C(1793648581123456)
+/* of all events made here: what ends by time outlives this test */
+#define BASE_US INT64_C(4102444800123456) /* 2100-01-01 */
+#define DAY_US  INT64_C(86400000000)
 
 struct world {
     struct redis_server *server;
@@ -223,7 +224,7 @@ static unsigned chance(struct world *world, unsigned among)
 }
 
 struct made {
-    char recipient[128], domain[64], pattern[128],
+    char recipient[128], domain[64], pattern[128], queue_id[16],
         expires[CLOCK_TIMESTAMP_SIZE];
 };
 
@@ -244,6 +245,10 @@ static void make_list_event(struct world *world, struct event *event,
     }
     event->suppression_pattern = text_of(made->pattern);
     event->suppression_reason = text_of("user_unknown");
+    event->suppression_origin =
+        text_of(chance(world, 2) == 0 ? "policy" : "command");
+    event->suppression_evidence =
+        text_of(chance(world, 2) == 0 ? "one | two" : NULL);
     event->suppression_note = chance(world, 2) == 0
                                   ? text_of("a \"note\" with \xc3\xbc")
                                   : text_of(NULL);
@@ -258,21 +263,77 @@ static void make_list_event(struct world *world, struct event *event,
     }
 }
 
+/* What an MTA says of a delivery, or a report. */
+static void make_delivery(struct world *world, struct event *event,
+                          struct made *made)
+{
+    if (event->type == EVENT_DELIVERY) {
+        return;
+    }
+    event->reason =
+        text_of(chance(world, 2) == 0 ? "mailbox_full" : "unreachable");
+    event->counted = chance(world, 3) > 0;
+    event->destination = chance(world, 2) == 0;
+    event->strike_limit = chance(world, 2) == 0 ? 1 : 5;
+    event->strike_days = event->strike_limit == 1 ? 1 : 3;
+    event->strike_window_seconds = INT64_C(86400) * (1 + chance(world, 30));
+    event->reply_code = chance(world, 2) == 0 ? 452 : EVENT_UNKNOWN;
+    (void)snprintf(made->queue_id, sizeof made->queue_id, "Q%u",
+                   chance(world, 50));
+    event->queue_id = text_of(made->queue_id);
+}
+
+/* What was decided about a domain, or withheld. */
+static void make_decision(struct world *world, struct event *event,
+                          struct made *made)
+{
+    if (event->type != EVENT_SUPPRESSION_WITHHELD) {
+        event->recipient = text_of(NULL);
+    }
+    clock_format(event->timestamp_us + DAY_US, made->expires);
+    event->expires_at = text_of(made->expires);
+    event->reason = text_of("unreachable");
+    if (event->type < EVENT_DOMAIN_DOWN && event->recipient.bytes == NULL &&
+        chance(world, 2) == 0) {
+        event->recipient_domain = text_of(NULL);
+    }
+}
+
 static void make_event(struct world *world, struct event *event,
                        struct made *made)
 {
     static const enum event_type types[] = {
-        EVENT_RECEPTION,           EVENT_RECEPTION,
-        EVENT_REJECTION,           EVENT_SUPPRESSED,
-        EVENT_WOULD_SUPPRESS,      EVENT_SUPPRESSION_ADDED,
-        EVENT_SUPPRESSION_REMOVED, EVENT_ALLOW_ADDED,
-        EVENT_ALLOW_REMOVED,       EVENT_SUPPRESSION_UPDATED,
+        EVENT_RECEPTION,
+        EVENT_RECEPTION,
+        EVENT_REJECTION,
+        EVENT_SUPPRESSED,
+        EVENT_WOULD_SUPPRESS,
+        EVENT_SUPPRESSION_ADDED,
+        EVENT_SUPPRESSION_REMOVED,
+        EVENT_ALLOW_ADDED,
+        EVENT_ALLOW_REMOVED,
+        EVENT_SUPPRESSION_UPDATED,
+        EVENT_DELIVERY,
+        EVENT_DELAY,
+        EVENT_DELAY,
+        EVENT_BOUNCE,
+        EVENT_BOUNCE,
+        EVENT_EXPIRATION,
+        EVENT_OUT_OF_BAND,
+        EVENT_FEEDBACK,
+        EVENT_SUPPRESSION_WITHHELD,
+        EVENT_BREAKER_OPENED,
+        EVENT_BREAKER_CLOSED,
+        EVENT_DOMAIN_DOWN,
+        EVENT_DOMAIN_UP,
         EVENT_HEARTBEAT,
     };
     enum event_type type = types[chance(world, sizeof types / sizeof types[0])];
 
     /* not in order: the latest by time is not the last in the file */
-    event_init(event, type, BASE_US + (int64_t)chance(world, 4000000) * 1000);
+    event_init(event, type,
+               BASE_US + chance(world, 10) * DAY_US +
+                   (int64_t)chance(world, 4000000) * 1000);
     (void)snprintf(made->domain, sizeof made->domain, "d%u.example",
                    chance(world, 5));
     (void)snprintf(made->recipient, sizeof made->recipient, "r%u@%s",
@@ -281,18 +342,29 @@ static void make_event(struct world *world, struct event *event,
         return;
     }
     event->origin = text_of("session");
-    if (type >= EVENT_SUPPRESSION_ADDED && type <= EVENT_ALLOW_REMOVED) {
+    if (type >= EVENT_SUPPRESSION_ADDED && type <= EVENT_ALLOW_REMOVED &&
+        type != EVENT_SUPPRESSION_WITHHELD) {
         make_list_event(world, event, made);
         return;
     }
-    event->recipient = text_of(chance(world, 20) == 0 ? NULL : made->recipient);
+    event->recipient =
+        text_of(type != EVENT_SUPPRESSION_WITHHELD && chance(world, 20) == 0
+                    ? NULL
+                    : made->recipient);
     event->recipient_domain = text_of(made->domain);
+    if (type == EVENT_SUPPRESSION_WITHHELD || type >= EVENT_BREAKER_OPENED) {
+        make_decision(world, event, made);
+        return;
+    }
     event->reason = text_of(chance(world, 2) == 0 ? "policy" : NULL);
     event->suppression_reason =
         text_of(type == EVENT_SUPPRESSED ? "complaint" : NULL);
     event->enhanced_status = text_of(chance(world, 2) == 0 ? "5.7.1" : NULL);
     event->diagnostic = text_of(chance(world, 2) == 0 ? "no \n \xff" : NULL);
     event->queue_id = text_of(chance(world, 2) == 0 ? "4bXk2s1Zq" : NULL);
+    if (type >= EVENT_DELIVERY && type <= EVENT_FEEDBACK) {
+        make_delivery(world, event, made);
+    }
 }
 
 static void log_events(struct world *world, unsigned count)

@@ -14,11 +14,56 @@
 #define DOMAIN "nixie:{20}:domain:example.org"
 #define STATS  "nixie:{00}:stats:2026110219"
 
+#define STRIKES  "nixie:{00}:strikes:ann@example.org"
+#define EVIDENCE "nixie:{00}:evidence:ann@example.org"
+#define DUE      "nixie:{00}:due"
+#define WAITING  "nixie:{20}:waiting:example.org"
+#define HOUR     "nixie:{20}:hour:2026110219"
+#define DOWN     "nixie:{20}:due"
+#define BY       "00000000000000aa"
+
+/* What every outcome does that has no text. */
+#define OUTCOME(type, count)                                                   \
+    "add " ANN " " count " 1\n"                                                \
+    "first " ANN " first_at " AT "\n"                                          \
+    "last " ANN " last_at " AT "\n"                                            \
+    "?set " ANN " last_type " type "\n"
+#define OF_DOMAIN(type, count)                                                 \
+    "add " DOMAIN " " count " 1\n"                                             \
+    "first " DOMAIN " first_at " AT "\n"                                       \
+    "last " DOMAIN " last_at " AT "\n"                                         \
+    "?set " DOMAIN " last_type " type "\n"
+#define SAYS(reason, queue_id)                                                 \
+    "?set " ANN " last_reason " reason "\n"                                    \
+    "?set " ANN " last_enhanced_status \n"                                     \
+    "?set " ANN " last_diagnostic \n"                                          \
+    "?set " ANN " last_queue_id " queue_id "\n"
+#define IS_LATER "unless " ANN " last_delivery_at " AT "\n"
+#define TELLS(queue_id, reason)                                                \
+    "?push " EVIDENCE "  " AT " " queue_id " - - - " reason " \n"              \
+    "?expire " EVIDENCE "  1828208581\n"
+#define IS_DUE(since, limit, days, reason)                                     \
+    "?forget " STRIKES "  (" since "\n"                                        \
+    "?due " STRIKES " (" since " 1793648581 " limit " " days "\n"              \
+    "?set " DUE " ann@example.org " reason "\n"                                \
+    "?set " ANN " due_by " BY "\n"
+#define SETTLED                                                                \
+    "set " ANN " due_by \n"                                                    \
+    "set " DUE " ann@example.org \n"
+#define IN_HOUR(what)                                                          \
+    "add " HOUR " example.org|" what " 1\n"                                    \
+    "add " HOUR " |" what " 1\n"                                               \
+    "expire " HOUR "  1794254400\n"
+
 static const char *const words[] = {
-    [EFFECT_ADD] = "add",       [EFFECT_FIRST] = "first",
-    [EFFECT_LAST] = "last",     [EFFECT_IF_LAST] = "iflast",
-    [EFFECT_SET] = "set",       [EFFECT_DELETE] = "delete",
-    [EFFECT_EXPIRE] = "expire",
+    [EFFECT_ADD] = "add",         [EFFECT_FIRST] = "first",
+    [EFFECT_LAST] = "last",       [EFFECT_SET] = "set",
+    [EFFECT_DELETE] = "delete",   [EFFECT_EXPIRE] = "expire",
+    [EFFECT_EXTEND] = "extend",   [EFFECT_MARK] = "mark",
+    [EFFECT_UNMARK] = "unmark",   [EFFECT_FORGET] = "forget",
+    [EFFECT_PUSH] = "push",       [EFFECT_STRIKE] = "strike",
+    [EFFECT_UNLESS] = "unless",   [EFFECT_HAS] = "has",
+    [EFFECT_REACHES] = "reaches", [EFFECT_DUE] = "due",
 };
 
 static const struct event_row {
@@ -26,7 +71,9 @@ static const struct event_row {
     enum event_type type;
     const char *recipient, *domain, *reason, *status, *text, *queue_id;
     const char *suppression_reason, *pattern, *scope, *added_at, *expires_at,
-        *mode;
+        *mode, *origin, *evidence;
+    bool counted, destination;
+    int64_t limit, days, window;
     const char *effects; /* operation key field value, a line each */
 } rows[] = {
     {.name = "a reception only counts, and keeps the latest time",
@@ -50,16 +97,16 @@ static const struct event_row {
      .effects = "add " ANN " rejections 1\n"
                 "first " ANN " first_at " AT "\n"
                 "last " ANN " last_at " AT "\n"
-                "iflast " ANN " last_type rejection\n"
-                "iflast " ANN " last_reason user_unknown\n"
-                "iflast " ANN " last_enhanced_status 5.1.1\n"
-                "iflast " ANN " last_diagnostic no such user\n"
-                "iflast " ANN " last_queue_id 4bXk2s1Zq\n"
+                "?set " ANN " last_type rejection\n"
+                "?set " ANN " last_reason user_unknown\n"
+                "?set " ANN " last_enhanced_status 5.1.1\n"
+                "?set " ANN " last_diagnostic no such user\n"
+                "?set " ANN " last_queue_id 4bXk2s1Zq\n"
                 "add " STATS " rejection|user_unknown 1\n"
                 "add " DOMAIN " rejections 1\n"
                 "first " DOMAIN " first_at " AT "\n"
                 "last " DOMAIN " last_at " AT "\n"
-                "iflast " DOMAIN " last_type rejection\n"},
+                "?set " DOMAIN " last_type rejection\n"},
     {.name = "what a later outcome does not say is removed",
      .type = EVENT_WOULD_SUPPRESS,
      .recipient = "ann@example.org",
@@ -68,11 +115,11 @@ static const struct event_row {
      .effects = "add " ANN " would_suppress 1\n"
                 "first " ANN " first_at " AT "\n"
                 "last " ANN " last_at " AT "\n"
-                "iflast " ANN " last_type would_suppress\n"
-                "iflast " ANN " last_reason complaint\n"
-                "iflast " ANN " last_enhanced_status \n"
-                "iflast " ANN " last_diagnostic \n"
-                "iflast " ANN " last_queue_id \n"
+                "?set " ANN " last_type would_suppress\n"
+                "?set " ANN " last_reason complaint\n"
+                "?set " ANN " last_enhanced_status \n"
+                "?set " ANN " last_diagnostic \n"
+                "?set " ANN " last_queue_id \n"
                 "add " STATS " would_suppress|complaint 1\n"},
     {.name = "an address too long for a key counts for its domain",
      .type = EVENT_SUPPRESSED,
@@ -80,7 +127,7 @@ static const struct event_row {
      .effects = "add " DOMAIN " suppressed 1\n"
                 "first " DOMAIN " first_at " AT "\n"
                 "last " DOMAIN " last_at " AT "\n"
-                "iflast " DOMAIN " last_type suppressed\n"
+                "?set " DOMAIN " last_type suppressed\n"
                 "add nixie:{20}:stats:2026110219 suppressed 1\n"},
     {.name = "an added entry replaces the one before",
      .type = EVENT_SUPPRESSION_ADDED,
@@ -94,7 +141,7 @@ static const struct event_row {
                 "set nixie:suppress:ann@example.org added_at "
                 "2026-11-01T00:00:00.000000Z\n"
                 "set nixie:suppress:ann@example.org mode observe\n"
-                "expire nixie:suppress:ann@example.org  1796240582\n"
+                "expire nixie:suppress:ann@example.org  1796240582\n" SETTLED
                 "add " STATS " suppression_added 1\n"},
     {.name = "an entry without fields has the time it was added",
      .type = EVENT_SUPPRESSION_UPDATED,
@@ -113,13 +160,176 @@ static const struct event_row {
      .type = EVENT_ALLOW_ADDED,
      .pattern = "ann@example.org",
      .effects = "delete nixie:allow:ann@example.org  \n"
-                "set nixie:allow:ann@example.org added_at " AT "\n"
+                "set nixie:allow:ann@example.org added_at " AT "\n" SETTLED
+                "delete " STRIKES "  \n"
                 "add " STATS " allow_added 1\n"},
     {.name = "and deleted",
      .type = EVENT_ALLOW_REMOVED,
      .pattern = "ann@example.org",
      .effects = "delete nixie:allow:ann@example.org  \n"
                 "add " STATS " allow_removed 1\n"},
+    {.name = "a delivery ends what was before it",
+     .type = EVENT_DELIVERY,
+     .recipient = "ann@example.org",
+     .domain = "example.org",
+     .queue_id = "4bXk2s1Zq",
+     .effects = OUTCOME("delivery", "deliveries") SAYS(
+         "",
+         "4bXk2s1Zq") "last " ANN " last_delivery_at " AT "\n"
+                      "?set " ANN " escalation \n"
+                      "?set " ANN " due_by \n"
+                      "?set " DUE " ann@example.org \n"
+                      "forget " STRIKES "  1793648581\n"
+                      "add " STATS " delivery 1\n" OF_DOMAIN(
+                          "delivery",
+                          "deliveries") "last " DOMAIN " last_delivery_at " AT
+                                        "\n"
+                                        "?set " DOMAIN
+                                        " consecutive_failures \n"
+                                        "?set " DOMAIN " failing_since \n"
+                                        "?set " DOMAIN " due_by \n"
+                                        "?set " DOWN " @example.org \n"
+                                        "?has " DOMAIN " down_since \n"
+                                        "?set " DOMAIN " due_by " BY "\n"
+                                        "?set " DOWN " @example.org up\n"
+                                        "unmark " WAITING
+                                        " 4bXk2s1Zq ann@example.org "
+                                        "1793648581\n" IN_HOUR("deliveries")},
+    {.name = "a delay that counts is told of when it is new",
+     .type = EVENT_DELAY,
+     .recipient = "ann@example.org",
+     .domain = "example.org",
+     .queue_id = "4bXk2s1Zq",
+     .reason = "mailbox_full",
+     .counted = true,
+     .limit = 5,
+     .window = 86400,
+     .effects = OUTCOME("delay", "delays") SAYS("mailbox_full", "4bXk2s1Zq")
+         IS_LATER "?strike " STRIKES " 4bXk2s1Zq 1793648581\n" TELLS(
+             "4bXk2s1Zq", "mailbox_full")
+             IS_LATER IS_DUE("1793562181", "5", "3", "mailbox_full") IS_LATER
+     "?extend " STRIKES "  1793734981\n"
+     "add " STATS " delay|mailbox_full 1\n" OF_DOMAIN(
+         "delay", "delays") "mark " WAITING
+                            " 4bXk2s1Zq ann@example.org 1793648581\n"
+                            "extend " WAITING "  1794512581\n"},
+    {.name = "a bounce that counts is told of in any case",
+     .type = EVENT_BOUNCE,
+     .recipient = "ann@example.org",
+     .domain = "example.org",
+     .queue_id = "4bXk2s1Zq",
+     .reason = "user_unknown",
+     .counted = true,
+     .limit = 1,
+     .effects = OUTCOME("bounce", "bounces") SAYS("user_unknown", "4bXk2s1Zq")
+         IS_LATER TELLS(
+             "4bXk2s1Zq",
+             "user_unknown") "?strike " STRIKES
+                             " 4bXk2s1Zq 1793648581\n" IS_LATER IS_DUE(
+                                 "1791056581", "1", "1", "user_unknown")
+                                 IS_LATER
+     "?extend " STRIKES "  1796240581\n"
+     "add " STATS " bounce|user_unknown 1\n" OF_DOMAIN(
+         "bounce", "bounces") "unmark " WAITING
+                              " 4bXk2s1Zq ann@example.org 1793648581\n" IN_HOUR(
+                                  "user_unknown")},
+    {.name = "an expiration on the way there is the domain's",
+     .type = EVENT_EXPIRATION,
+     .recipient = "ann@example.org",
+     .domain = "example.org",
+     .reason = "unreachable",
+     .destination = true,
+     .effects = OUTCOME("expiration", "expirations") SAYS(
+         "unreachable",
+         "") "add " STATS
+             " expiration|unreachable 1\n" OF_DOMAIN(
+                 "expiration",
+                 "expirations") "unless " DOMAIN " last_delivery_at " AT "\n"
+                                "?add " DOMAIN " consecutive_failures 1\n"
+                                "?first " DOMAIN " failing_since " AT "\n"
+                                "?last " DOMAIN " last_failure_at " AT "\n"
+                                "?set " DOMAIN
+                                " last_failure_reason unreachable\n"
+                                "unless " DOMAIN " last_delivery_at " AT "\n"
+                                "?reaches " DOMAIN " consecutive_failures 10\n"
+                                "?unless " DOMAIN " down_since \n"
+                                "?set " DOMAIN " due_by " BY "\n"
+                                "?set " DOWN " @example.org down\n"},
+    {.name = "a bounce that comes back is counted in its hour only",
+     .type = EVENT_OUT_OF_BAND,
+     .domain = "example.org",
+     .queue_id = "4bXk2s1Zq",
+     .reason = "user_unknown",
+     .counted = true,
+     .limit = 1,
+     .effects = OF_DOMAIN("out_of_band", "out_of_band")
+         IN_HOUR("user_unknown") "add nixie:{20}:stats:2026110219 "
+                                 "out_of_band|user_unknown 1\n"},
+    {.name = "a report that does not count is a number",
+     .type = EVENT_FEEDBACK,
+     .recipient = "ann@example.org",
+     .reason = "complaint",
+     .effects = OUTCOME("feedback", "feedback")
+         SAYS("complaint", "") "add " STATS " feedback|complaint 1\n"},
+    {.name = "an entry of ours ends what is due",
+     .type = EVENT_SUPPRESSION_ADDED,
+     .pattern = "ann@example.org",
+     .origin = "policy",
+     .evidence = "a | b",
+     .effects = "delete nixie:suppress:ann@example.org  \n"
+                "set nixie:suppress:ann@example.org origin policy\n"
+                "set nixie:suppress:ann@example.org evidence a | b\n"
+                "set nixie:suppress:ann@example.org added_at " AT "\n" SETTLED
+                "delete " STRIKES "  \n"
+                "add " ANN " escalation 1\n"
+                "add " STATS " suppression_added 1\n"},
+    {.name = "a lifted entry of an address starts afresh",
+     .type = EVENT_SUPPRESSION_REMOVED,
+     .pattern = "ann@example.org",
+     .effects = "delete nixie:suppress:ann@example.org  \n" SETTLED
+                "delete " STRIKES "  \n"
+                "add " STATS " suppression_removed 1\n"},
+    {.name = "what is withheld is not due",
+     .type = EVENT_SUPPRESSION_WITHHELD,
+     .recipient = "ann@example.org",
+     .domain = "example.org",
+     .reason = "mailbox_full",
+     .effects = SETTLED "delete " STRIKES "  \n"
+                        "add " STATS " suppression_withheld|mailbox_full 1\n"},
+    {.name = "a domain goes down",
+     .type = EVENT_DOMAIN_DOWN,
+     .domain = "example.org",
+     .reason = "unreachable",
+     .effects = "set " DOMAIN " down_since " AT "\n"
+                "set " DOMAIN " down_reason unreachable\n"
+                "set " DOMAIN " due_by \n"
+                "set " DOWN " @example.org \n"
+                "set nixie:{20}:down example.org " AT "\n"
+                "add nixie:{20}:stats:2026110219 domain_down|unreachable 1\n"},
+    {.name = "and comes up",
+     .type = EVENT_DOMAIN_UP,
+     .domain = "example.org",
+     .effects = "set " DOMAIN " down_since \n"
+                "set " DOMAIN " down_reason \n"
+                "set " DOMAIN " due_by \n"
+                "set " DOWN " @example.org \n"
+                "set nixie:{20}:down example.org \n"
+                "add nixie:{20}:stats:2026110219 domain_up 1\n"},
+    {.name = "a breaker tells until when, and who",
+     .type = EVENT_BREAKER_OPENED,
+     .domain = "example.org",
+     .reason = "mailbox_full",
+     .expires_at = "2026-11-02T20:43:01.000000Z",
+     .effects = "set nixie:{20}:breaker example.org|mailbox_full "
+                "2026-11-02T20:43:01.000000Z " BY "\n"
+                "add nixie:{20}:stats:2026110219 "
+                "breaker_opened|mailbox_full 1\n"},
+    {.name = "the breaker of all domains has a bucket of its own",
+     .type = EVENT_BREAKER_CLOSED,
+     .reason = "mailbox_full",
+     .effects = "set nixie:{40}:breaker *|mailbox_full \n"
+                "add nixie:{40}:stats:2026110219 "
+                "breaker_closed|mailbox_full 1\n"},
     {.name = "a pattern that is none does nothing",
      .type = EVENT_SUPPRESSION_ADDED,
      .pattern = "",
@@ -132,6 +342,7 @@ static const struct event_row {
     {.name = "log_open has no effect", .type = EVENT_LOG_OPEN, .effects = ""},
     {.name = "heartbeat has no effect", .type = EVENT_HEARTBEAT, .effects = ""},
     {.name = "gap has no effect", .type = EVENT_GAP, .effects = ""},
+    {.name = "mark has no effect", .type = EVENT_MARK, .effects = ""},
     {.name = "store_degraded has no effect",
      .type = EVENT_STORE_DEGRADED,
      .effects = ""},
@@ -157,7 +368,17 @@ static void fill(const struct event_row *row, struct event *event)
     event->suppression_added_at = text_of(row->added_at);
     event->suppression_expires_at = text_of(row->expires_at);
     event->suppression_mode = text_of(row->mode);
+    event->suppression_origin = text_of(row->origin);
+    event->suppression_evidence = text_of(row->evidence);
+    event->expires_at = text_of(row->expires_at);
     event->scope = text_of(row->scope);
+    event->instance = text_of(BY);
+    event->counted = row->counted;
+    event->destination = row->destination;
+    event->strike_limit = row->limit > 0 ? row->limit : EVENT_UNKNOWN;
+    event->strike_days = row->days > 0 ? row->days : EVENT_UNKNOWN;
+    event->strike_window_seconds =
+        row->window > 0 ? row->window : EVENT_UNKNOWN;
 }
 
 static void print(const struct effect *effects, size_t count, FILE *file)
@@ -165,7 +386,8 @@ static void print(const struct effect *effects, size_t count, FILE *file)
     for (size_t i = 0; i < count; i++) {
         const struct effect *effect = &effects[i];
 
-        (void)fprintf(file, "%s %s %.*s %.*s\n", words[effect->operation],
+        (void)fprintf(file, "%s%s %s %.*s %.*s\n",
+                      effect->conditional ? "?" : "", words[effect->operation],
                       effect->key.text, (int)effect->field.length,
                       effect->field.length > 0 ? effect->field.bytes : "",
                       (int)effect->value.length,
@@ -187,7 +409,7 @@ static void each_type_has_the_effects_of_its_row(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        char text[4096] = "";
+        char text[8192] = "";
         FILE *file = fmemopen(text, sizeof text, "w");
         struct event event;
 
@@ -252,6 +474,54 @@ static void long_texts_are_cut_between_characters(void **state)
     free(effects);
 }
 
+/* All the longest, and all that an event can do. */
+static void the_longest_event_fits(void **state)
+{
+    static const enum event_type types[] = {
+        EVENT_DELIVERY,       EVENT_DELAY,
+        EVENT_BOUNCE,         EVENT_EXPIRATION,
+        EVENT_OUT_OF_BAND,    EVENT_FEEDBACK,
+        EVENT_BREAKER_OPENED, EVENT_SUPPRESSION_ADDED};
+    struct effect *effects = new_effects();
+    char prefix[STORE_PREFIX_MAX + 1];
+    char bytes[2000];
+
+    (void)state;
+    memset(prefix, 'p', sizeof prefix);
+    prefix[STORE_PREFIX_MAX] = '\0';
+    memset(bytes, 'x', sizeof bytes);
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
+        struct event event;
+        size_t count;
+
+        event_init(&event, types[i], INT64_C(4102444800999999));
+        for (size_t j = 0; j < event_member_count; j++) {
+            struct text text = {bytes, event_members[j].limit};
+
+            if (event_members[j].kind == EVENT_MEMBER_TEXT) {
+                memcpy((char *)&event + event_members[j].offset, &text,
+                       sizeof text);
+            }
+        }
+        event.recipient_domain.length = MAILBOX_DOMAIN_MAX;
+        event.instance = text_of(BY);
+        event.counted = 1;
+        event.destination = 1;
+        event.strike_limit = INT64_MAX;
+        event.strike_days = INT64_MAX;
+        event.strike_window_seconds = INT64_MAX;
+        event.reply_code = INT64_MAX;
+        count = recorder_effects(prefix, &event, effects);
+        assert_true(count < EFFECT_MAX);
+        for (size_t j = 0; j < count; j++) {
+            assert_true(effects[j].field.length < EFFECT_FIELD_SIZE - 1);
+            assert_true(effects[j].value.bytes != effects[j].value_buffer ||
+                        effects[j].value.length < EFFECT_VALUE_SIZE - 1);
+        }
+    }
+    free(effects);
+}
+
 static void an_address_over_the_limit_has_no_key(void **state)
 {
     struct effect *effects = new_effects();
@@ -296,6 +566,7 @@ int main(void)
         cmocka_unit_test(each_type_has_the_effects_of_its_row),
         cmocka_unit_test(effects_of_a_bucket_stand_side_by_side),
         cmocka_unit_test(long_texts_are_cut_between_characters),
+        cmocka_unit_test(the_longest_event_fits),
         cmocka_unit_test(an_address_over_the_limit_has_no_key),
         cmocka_unit_test(bytes_of_strangers_stay_as_they_are),
     };

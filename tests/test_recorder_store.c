@@ -22,6 +22,8 @@
 #define SKIP_TEST 77
 #define KEY       "nixie:{05}:recipient:x"
 #define OTHER     "nixie:{05}:domain:x"
+#define SET       "nixie:{05}:strikes:x"
+#define PUSHED    "nixie:{05}:evidence:x"
 
 struct world {
     struct redis_server *server;
@@ -57,10 +59,19 @@ static void put_effect(struct world *world, enum effect_operation operation,
 
     effect->bucket = 5;
     effect->operation = operation;
+    effect->conditional = false;
     effect->key.length =
         text_copy(text_of(key), effect->key.text, sizeof effect->key.text);
     effect->field = text_of(field);
     effect->value = text_of(value);
+}
+
+/* The same, when the test before it holds. */
+static void put_if(struct world *world, enum effect_operation operation,
+                   const char *key, const char *field, const char *value)
+{
+    put_effect(world, operation, key, field, value);
+    world->effects[world->count - 1].conditional = true;
 }
 
 /* The effects so far are those of an event with this number. */
@@ -205,10 +216,10 @@ static void each_operation_does_what_it_says(void **state)
     put_effect(world, EFFECT_FIRST, KEY, "low", "2");
     put_effect(world, EFFECT_FIRST, KEY, "new", "9");
     put_effect(world, EFFECT_LAST, KEY, "last", "4");
-    put_effect(world, EFFECT_IF_LAST, KEY, "kept", "y");
+    put_if(world, EFFECT_SET, KEY, "kept", "y");
     put_effect(world, EFFECT_LAST, KEY, "last", "5"); /* equal: the later */
-    put_effect(world, EFFECT_IF_LAST, KEY, "gone", "");
-    put_effect(world, EFFECT_IF_LAST, KEY, "set", "s");
+    put_if(world, EFFECT_SET, KEY, "gone", "");
+    put_if(world, EFFECT_SET, KEY, "set", "s");
     put_effect(world, EFFECT_SET, OTHER, "a", "b");
     put_effect(world, EFFECT_EXPIRE, OTHER, "", "1"); /* long ago */
     put_effect(world, EFFECT_SET, OTHER, "c", "d");
@@ -226,6 +237,95 @@ static void each_operation_does_what_it_says(void **state)
     assert_store(world, "{\"" OTHER "\": {\"c\": \"d\"}}");
 }
 
+static void each_test_lets_through_what_it_says(void **state)
+{
+    static const struct {
+        const char *name;
+        enum effect_operation operation;
+        const char *key, *field, *value;
+        bool holds;
+    } rows[] = {
+        {"absent is not later", EFFECT_UNLESS, KEY, "none", "5", true},
+        {"4 is not later than 5", EFFECT_UNLESS, KEY, "four", "5", true},
+        {"4 is as late as 4", EFFECT_UNLESS, KEY, "four", "4", false},
+        {"nothing is before \"\"", EFFECT_UNLESS, KEY, "four", "", false},
+        {"there is 4", EFFECT_HAS, KEY, "four", "", true},
+        {"there is no none", EFFECT_HAS, KEY, "none", "", false},
+        {"12 reaches 10", EFFECT_REACHES, KEY, "twelve", "10", true},
+        {"4 does not", EFFECT_REACHES, KEY, "four", "10", false},
+        {"nothing reaches", EFFECT_REACHES, KEY, "none", "0", false},
+        {"a text reaches nothing", EFFECT_REACHES, KEY, "text", "1", false},
+        {"two of two", EFFECT_DUE, SET, "(100", "200000 2 2", true},
+        {"two on one day", EFFECT_DUE, SET, "(100", "200 2 2", false},
+        {"two on any day", EFFECT_DUE, SET, "(99", "200 2 1", true},
+        {"100 is not beyond 100", EFFECT_DUE, SET, "(100", "200 2 1", false},
+        {"three days", EFFECT_DUE, SET, "(0", "300000 3 3", true},
+        {"four strikes", EFFECT_DUE, SET, "(0", "300000 4 3", true},
+        {"five strikes", EFFECT_DUE, SET, "(0", "300000 5 3", false},
+        {"of nothing", EFFECT_DUE, OTHER, "(0", "300000 1 1", false},
+        {"a new strike", EFFECT_STRIKE, SET, "new", "5", true},
+        {"an old one", EFFECT_STRIKE, SET, "a", "5", false},
+    };
+    struct world *world = *state;
+    struct recorder_result result;
+
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        redisReply *reply;
+        const char *ask[] = {"EXISTS", "nixie:{05}:done"};
+        struct error error;
+
+        REDIS(world, "DEL", KEY, SET, "nixie:{05}:done");
+        REDIS(world, "HSET", KEY, "four", "4", "twelve", "12", "text", "1x");
+        REDIS(world, "ZADD", SET, "100", "a", "150", "b", "90000", "c",
+              "180000", "d");
+        recorder_window_clear(world->window);
+        put_effect(world, rows[i].operation, rows[i].key, rows[i].field,
+                   rows[i].value);
+        put_if(world, EFFECT_ADD, "nixie:{05}:done", "n", "1");
+        put_if(world, rows[i].operation, rows[i].key, rows[i].field,
+               rows[i].value);
+        end_event(world, (int64_t)i + 1);
+        assert_int_equal(apply(world, (int64_t)i, &result), OUTCOME_APPLIED);
+        assert_int_equal(result.dead.count + result.lost.count, 0);
+        reply = redis_link_ask(world->redis, clock_monotonic_ms() + SOON_MS,
+                               &error, 2, ask, NULL);
+        assert_non_null(reply);
+        if (reply->integer != rows[i].holds) {
+            fail_msg("%s", rows[i].name);
+        }
+        freeReplyObject(reply);
+    }
+}
+
+static void sets_and_lists_are_written(void **state)
+{
+    struct world *world = *state;
+    struct recorder_result result;
+
+    REDIS(world, "ZADD", SET, "5", "early", "9", "late", "1", "gone");
+    put_effect(world, EFFECT_MARK, SET, "late", "7");
+    put_effect(world, EFFECT_UNMARK, SET, "gone", "");
+    put_effect(world, EFFECT_STRIKE, SET, "early", "6");
+    put_effect(world, EFFECT_STRIKE, SET, "late", "3");
+    put_effect(world, EFFECT_FORGET, SET, "", "(3");
+    put_effect(world, EFFECT_EXTEND, SET, "", "5000000000");
+    put_effect(world, EFFECT_EXTEND, SET, "", "4000000000");
+    for (int i = 0; i < 4; i++) {
+        put_effect(world, EFFECT_PUSH, PUSHED, "", i == 0 ? "first" : "more");
+    }
+    put_effect(world, EFFECT_PUSH, PUSHED, "", "last");
+    put_effect(world, EFFECT_EXTEND, PUSHED, "", "4000000000");
+    put_effect(world, EFFECT_EXTEND, PUSHED, "", "5000000000");
+    put_effect(world, EFFECT_EXTEND, OTHER, "", "5000000000"); /* no key */
+    end_event(world, 7);
+    assert_int_equal(apply(world, 0, &result), OUTCOME_APPLIED);
+    assert_int_equal(result.dead.count + result.lost.count, 0);
+    assert_store(world, "{\"" SET "\": {\"early\": \"5\", \"late\": \"3\", "
+                        "\"(expires)\": \"5000000000\"}, \"" PUSHED
+                        "\": {\"0\": \"last\", \"1\": \"more\", \"2\": "
+                        "\"more\", \"(expires)\": \"5000000000\"}}");
+}
+
 static void a_key_of_another_type_stops_nothing(void **state)
 {
     struct world *world = *state;
@@ -235,11 +335,22 @@ static void a_key_of_another_type_stops_nothing(void **state)
     put_effect(world, EFFECT_ADD, KEY, "n", "1");
     put_effect(world, EFFECT_FIRST, KEY, "f", "1");
     put_effect(world, EFFECT_LAST, KEY, "l", "1");
-    put_effect(world, EFFECT_IF_LAST, KEY, "i", "1");
+    put_if(world, EFFECT_SET, KEY, "i", "1");
+    put_effect(world, EFFECT_UNLESS, KEY, "u", "1");
+    put_if(world, EFFECT_ADD, OTHER, "not", "1");
+    put_effect(world, EFFECT_STRIKE, KEY, "s", "1");
+    put_if(world, EFFECT_ADD, OTHER, "not", "1");
+    put_effect(world, EFFECT_DUE, KEY, "(0", "1 1 1");
+    put_if(world, EFFECT_ADD, OTHER, "not", "1");
+    put_effect(world, EFFECT_MARK, KEY, "m", "1");
+    put_effect(world, EFFECT_UNMARK, KEY, "m", "");
+    put_effect(world, EFFECT_FORGET, KEY, "", "1");
+    put_effect(world, EFFECT_PUSH, KEY, "", "line");
     put_effect(world, EFFECT_ADD, OTHER, "n", "1");
     end_event(world, 7);
     assert_int_equal(apply(world, 0, &result), OUTCOME_APPLIED);
-    assert_int_equal(result.dead.count, 3);
+    assert_int_equal(result.dead.count, 10);
+    assert_int_equal(result.lost.count, 0);
     assert_string_equal(result.dead.key, KEY);
     assert_string_not_equal(result.dead.error, "");
     assert_int_equal(checkpoint(world), 7);
@@ -366,10 +477,21 @@ a_right_that_is_missing_is_found_before_anything_is_written(void **state)
         enum effect_operation operation;
         const char *value;
     } rows[] = {
-        {"hincrby", EFFECT_ADD, "1"}, {"hget", EFFECT_FIRST, "1"},
-        {"hset", EFFECT_FIRST, "1"},  {"hset", EFFECT_SET, "1"},
-        {"hdel", EFFECT_IF_LAST, ""}, {"hset", EFFECT_IF_LAST, "1"},
-        {"del", EFFECT_DELETE, ""},   {"expireat", EFFECT_EXPIRE, "1"},
+        {"hincrby", EFFECT_ADD, "1"},
+        {"hget", EFFECT_FIRST, "1"},
+        {"hset", EFFECT_FIRST, "1"},
+        {"hset", EFFECT_SET, "1"},
+        {"hdel", EFFECT_SET, ""},
+        {"expireat", EFFECT_EXTEND, "1"},
+        {"zadd", EFFECT_MARK, "1"},
+        {"zrem", EFFECT_UNMARK, "1"},
+        {"lpush", EFFECT_PUSH, "1"},
+        {"ltrim", EFFECT_PUSH, "1"},
+        {"zadd", EFFECT_STRIKE, "1"},
+        {"zremrangebyscore", EFFECT_FORGET, "1"},
+        {"zrangebyscore", EFFECT_DUE, "9 1 1"},
+        {"del", EFFECT_DELETE, ""},
+        {"expireat", EFFECT_EXPIRE, "1"},
     };
     struct world *world = *state;
 
@@ -514,27 +636,66 @@ static unsigned chance(struct world *world, unsigned among)
     return (unsigned)(world->random % among);
 }
 
-/* Forty events of any operations on a few fields of a few keys. */
-static void make_anything(struct world *world, char values[][8], size_t count)
+struct any {
+    const char *key;
+    const enum effect_operation *operations;
+    unsigned count;
+};
+
+/* What is done to hashes and what to sets is not done to one key. */
+static const struct any *any_key(struct world *world)
 {
-    static const char *const keys[] = {KEY, OTHER, "nixie:allow:x",
-                                       "nixie:{05}:wrong"};
+    static const enum effect_operation hashes[] = {
+        EFFECT_ADD, EFFECT_FIRST,  EFFECT_LAST, EFFECT_SET,
+        EFFECT_HAS, EFFECT_DELETE, EFFECT_SET,  EFFECT_UNLESS,
+        EFFECT_ADD, EFFECT_LAST,   EFFECT_SET,  EFFECT_REACHES};
+    static const enum effect_operation sets[] = {
+        EFFECT_MARK,   EFFECT_UNMARK, EFFECT_STRIKE, EFFECT_DUE,
+        EFFECT_STRIKE, EFFECT_STRIKE, EFFECT_DUE,    EFFECT_FORGET,
+        EFFECT_DELETE, EFFECT_EXTEND};
+    static const enum effect_operation lists[] = {EFFECT_PUSH, EFFECT_PUSH,
+                                                  EFFECT_DELETE};
+    static const struct any keys[] = {{KEY, hashes, 12},
+                                      {OTHER, hashes, 12},
+                                      {SET, sets, 10},
+                                      {"nixie:allow:x", hashes, 12},
+                                      {PUSHED, lists, 3},
+                                      {"nixie:{05}:wrong", hashes, 12},
+                                      {"nixie:{05}:waiting", sets, 10},
+                                      {"nixie:{05}:wrong set", sets, 9}};
+
+    return &keys[chance(world, 8)];
+}
+
+/* Events of any operations on a few fields of a few keys. */
+static void make_anything(struct world *world, char values[][32], size_t count)
+{
     static const char *const fields[] = {"a", "b", "c", "n"};
 
     recorder_window_clear(world->window);
     for (size_t i = 0; i < count; i++) {
-        const char *key = keys[chance(world, 4)];
-        unsigned operation = chance(world, 6);
+        const struct any *any = any_key(world);
+        enum effect_operation operation =
+            any->operations[chance(world, any->count)];
+        unsigned number = chance(world, 100);
+        bool is_due = operation == EFFECT_DUE;
 
-        (void)snprintf(values[i], 8, "%u", chance(world, 100));
-        if (operation == EFFECT_DELETE && chance(world, 4) > 0) {
-            operation = EFFECT_LAST;
+        if (operation == EFFECT_EXTEND) {
+            number += 4000000000U; /* what ends at once is another test's */
         }
-        put_effect(world, (enum effect_operation)operation, key,
-                   operation == EFFECT_ADD ? "n" : fields[chance(world, 3)],
-                   operation == EFFECT_IF_LAST && chance(world, 3) == 0
-                       ? ""
-                       : values[i]);
+        (void)snprintf(values[i], 32, is_due ? "%u000000 %u %u" : "%u", number,
+                       1 + number % 3, 1 + number % 2);
+        if (any->operations[0] == EFFECT_MARK && !is_due &&
+            operation != EFFECT_EXTEND) {
+            (void)snprintf(values[i], 32, "%u000", number);
+        }
+        put_effect(
+            world, operation, any->key,
+            is_due                    ? "(5000"
+            : operation == EFFECT_ADD ? "n"
+                                      : fields[chance(world, 4)],
+            operation == EFFECT_SET && chance(world, 3) == 0 ? "" : values[i]);
+        world->effects[world->count - 1].conditional = chance(world, 3) == 0;
         if (i % 10 == 9) {
             end_event(world, (int64_t)i + 1);
         }
@@ -546,12 +707,13 @@ static void make_anything(struct world *world, char values[][8], size_t count)
 
 static json_t *run_sequence(struct world *world, uint64_t seed, uint64_t *dead)
 {
-    char values[40][8];
+    char values[40][32];
     struct recorder_result result;
     struct error error;
 
     REDIS(world, "FLUSHALL");
     REDIS(world, "SET", "nixie:{05}:wrong", "type");
+    REDIS(world, "SET", "nixie:{05}:wrong set", "type");
     assert_int_equal(recorder_store_open(world->store, &error), STORE_DONE);
     assert_int_equal(recorder_store_register(world->store, INSTANCE, &error),
                      STORE_DONE);
@@ -575,7 +737,7 @@ static void watch_does_what_the_script_does(void **state)
 {
     struct world *world = *state;
 
-    for (uint64_t seed = 1; seed <= 40; seed++) {
+    for (uint64_t seed = 1; seed <= 60; seed++) {
         uint64_t dead_script, dead_watch;
         json_t *by_script, *by_watch;
 
@@ -602,6 +764,8 @@ int main(void)
         BOTH_WAYS(a_call_made_twice_is_applied_once),
         BOTH_WAYS(another_checkpoint_than_expected_changes_nothing),
         BOTH_WAYS(each_operation_does_what_it_says),
+        BOTH_WAYS(each_test_lets_through_what_it_says),
+        BOTH_WAYS(sets_and_lists_are_written),
         BOTH_WAYS(a_key_of_another_type_stops_nothing),
         BOTH_WAYS(a_counter_at_its_end_stops_nothing),
         BOTH_WAYS(a_full_redis_writes_nothing_of_a_call),

@@ -161,7 +161,12 @@ static void store_key_history_puts_the_bucket_in_a_hash_tag(void **state)
     } rows[] = {
         {7, STORE_RECIPIENT, "a@b", "nixie:{07}:recipient:a@b"},
         {63, STORE_STRIKES, "a@b", "nixie:{63}:strikes:a@b"},
+        {63, STORE_EVIDENCE, "a@b", "nixie:{63}:evidence:a@b"},
         {0, STORE_DOMAIN, "b", "nixie:{00}:domain:b"},
+        {0, STORE_WAITING, "b", "nixie:{00}:waiting:b"},
+        {12, STORE_HOUR, "2026110219", "nixie:{12}:hour:2026110219"},
+        {1, STORE_BREAKER, NULL, "nixie:{01}:breaker"},
+        {1, STORE_DOWN, NULL, "nixie:{01}:down"},
         {12, STORE_STATS, "2026110219", "nixie:{12}:stats:2026110219"},
         {1, STORE_DUE, NULL, "nixie:{01}:due"},
         {1, STORE_CHECKPOINT, NULL, "nixie:{01}:checkpoint"},

@@ -4,14 +4,28 @@ Follows the description of keys and effects, not nixied's source.
 """
 
 import binascii
+import datetime
+import time
 
 BUCKETS = 64
+DAY = 86400
+HOUR = 3600
+EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
 COUNTS = {
     "reception": "receptions",
     "rejection": "rejections",
     "suppressed": "suppressed",
     "would_suppress": "would_suppress",
+    "delivery": "deliveries",
+    "delay": "delays",
+    "bounce": "bounces",
+    "expiration": "expirations",
+    "out_of_band": "out_of_band",
+    "feedback": "feedback",
 }
+FAILURES = ("delay", "bounce", "expiration", "out_of_band", "feedback")
+DECISIONS = ("suppression_withheld", "breaker_opened", "breaker_closed",
+             "domain_down", "domain_up")
 # Field of the recipient's hash <- member of the event; and last_reason.
 LAST = {
     "last_type": "type",
@@ -43,9 +57,31 @@ def bucket(text):
     return binascii.crc_hqx(text.encode(), 0) % BUCKETS
 
 
+def seconds_of(event):
+    """Whole seconds since 1970."""
+    when = datetime.datetime.fromisoformat(
+        event["timestamp"].replace("Z", "+00:00"))
+    return (when - EPOCH) // datetime.timedelta(seconds=1)
+
+
+def hour_of(event):
+    return event["timestamp"][:13].replace("-", "").replace("T", "")
+
+
+def pattern_owner(pattern):
+    """What a pattern's bucket goes by."""
+    return pattern.lstrip("@.") if pattern.startswith("@") else pattern
+
+
+def is_address(pattern):
+    return not pattern.startswith("@") and not pattern.endswith("@")
+
+
 def history_key(prefix, kind, name, bucket_name=None):
+    """name "": a kind of which a bucket has one key."""
     number = bucket(name if bucket_name is None else bucket_name)
-    return f"{prefix}{{{number:02d}}}:{kind}:{name}".encode()
+    colon = ":" if name else ""
+    return f"{prefix}{{{number:02d}}}:{kind}{colon}{name}".encode()
 
 
 class Store:
@@ -53,7 +89,9 @@ class Store:
 
     def __init__(self, prefix):
         self.prefix = prefix
-        self.hashes = {}
+        self.hashes = {}   # and sorted sets: {member: score}
+        self.evidence = {}  # address -> lines, the latest first
+        self.ends = {}     # key -> seconds since 1970
         self.checkpoints = {}  # (bucket, instance) -> last seq with effects
 
     def fold(self, events):
@@ -62,14 +100,171 @@ class Store:
                 self.outcome(event)
             elif event["type"] in LISTS:
                 self.list_change(event)
+            elif event["type"] in DECISIONS:
+                self.decision(event)
         return self
 
     def list_change(self, event):
         """The entry itself is compared by the tests that make it."""
         pattern = event["suppression_pattern"]
-        name = pattern.lstrip("@.") if pattern.startswith("@") else pattern
-        self.stats(event, name)
-        self.reached(event, name)
+        owner = pattern_owner(pattern)
+        added = event["type"] == "suppression_added"
+        ours = added and event.get("suppression_origin") == "policy"
+        if is_address(pattern) and event["type"] in (
+                "suppression_added", "suppression_removed", "allow_added"):
+            self.settle(pattern, strikes=ours or not added)
+            if ours:
+                self.add(self.hash("recipient", pattern), "escalation")
+        self.stats(event, owner)
+        self.reached(event, owner)
+
+    def decision(self, event):
+        kind, domain = event["type"], event.get("recipient_domain")
+        if kind == "suppression_withheld":
+            owner = event["recipient"]
+            self.settle(owner, strikes=True)
+        elif kind.startswith("breaker_"):
+            owner = domain or "*"
+            fields = self.hash("breaker", "", owner)
+            fields.pop(f"{owner}|{event['reason']}", None)
+            if kind == "breaker_opened":
+                fields[f"{owner}|{event['reason']}"] = \
+                    f"{event['expires_at']} {event['instance']}"
+        else:
+            owner = domain
+            fields = self.hash("domain", domain)
+            down = self.hash("down", "", domain)
+            down.pop(domain, None)
+            for name in ("down_since", "down_reason"):
+                fields.pop(name, None)
+            if kind == "domain_down":
+                fields["down_since"] = event.get("first_attempt_at",
+                                                 event["timestamp"])
+                down[domain] = fields["down_since"]
+                if event.get("reason"):
+                    fields["down_reason"] = event["reason"]
+            self.domain_due(event, None)
+        self.stats(event, owner)
+        self.reached(event, owner)
+
+    def settle(self, address, strikes):
+        """Nothing is due of the address any more."""
+        self.hash("recipient", address).pop("due_by", None)
+        self.hash("due", "", address).pop(address, None)
+        if strikes:
+            self.drop(self.hash("strikes", address))
+
+    @staticmethod
+    def drop(members, below=None, upto=None):
+        """All of them, or those with lower scores."""
+        for name in list(members):
+            score = members[name]
+            if ((below is None and upto is None)
+                    or (below is not None and score < below)
+                    or (upto is not None and score <= upto)):
+                del members[name]
+
+    def domain_due(self, event, what):
+        domain = event["recipient_domain"]
+        due = self.hash("due", "", domain)
+        fields = self.hash("domain", domain)
+        due.pop("@" + domain, None)
+        fields.pop("due_by", None)
+        if what:
+            due["@" + domain] = what
+            fields["due_by"] = event["instance"]
+
+    # ---- what the recipient has of it ----
+
+    def delivered(self, event, fields):
+        address, when = event["recipient"], event["timestamp"]
+        if when >= fields.get("last_delivery_at", ""):
+            fields["last_delivery_at"] = when
+            fields.pop("escalation", None)
+            self.settle(address, strikes=False)
+        self.drop(self.hash("strikes", address), upto=seconds_of(event))
+
+    def failed(self, event, fields):
+        address, now = event["recipient"], seconds_of(event)
+        limit = event.get("strike_limit", 0)
+        if (not event.get("counted") or limit < 1
+                or event["timestamp"] <= fields.get("last_delivery_at", "")):
+            return
+        days = event.get("strike_days", 1 if limit == 1 else 3)
+        since = now - event.get("strike_window_seconds", 30 * DAY)
+        member = bounded(event.get("queue_id") or event.get("message_id")
+                         or event.get("envelope_id") or event["event_id"], 128)
+        strikes = self.hash("strikes", address)
+        if member not in strikes or event["type"] != "delay":
+            self.tell(event)
+        strikes[member] = min(now, strikes.get(member, now))
+        self.drop(strikes, below=since)
+        counted = [at for at in strikes.values() if since < at <= now]
+        if (len(counted) >= limit
+                and len({at // DAY for at in counted}) >= days):
+            self.hash("due", "", address)[address] = event["reason"]
+            fields["due_by"] = event["instance"]
+
+    def tell(self, event):
+        words = [event["timestamp"], event.get("queue_id"),
+                 bounded(event.get("message_id", ""), 200),
+                 event.get("reply_code"), event.get("enhanced_status"),
+                 event.get("reason")]
+        line = " ".join(str(word or "-") for word in words)
+        line += " " + bounded(event.get("diagnostic", ""), 300)
+        lines = self.evidence.setdefault(event["recipient"], [])
+        lines[:] = [line.encode(), *lines][:3]
+
+    # ---- what its domain has of it ----
+
+    def domain_delivered(self, event, fields):
+        when = event["timestamp"]
+        if when >= fields.get("last_delivery_at", ""):
+            fields["last_delivery_at"] = when
+            for name in ("consecutive_failures", "failing_since"):
+                fields.pop(name, None)
+            self.domain_due(event, "up" if "down_since" in fields else None)
+        self.count_hour(event, "deliveries")
+
+    def domain_failed(self, event, fields):
+        when = event["timestamp"]
+        if when <= fields.get("last_delivery_at", ""):
+            return
+        self.add(fields, "consecutive_failures")
+        fields["failing_since"] = min(fields.get("failing_since", when), when)
+        if when >= fields.get("last_failure_at", ""):
+            fields["last_failure_at"] = when
+            fields["last_failure_reason"] = event["reason"]
+        if fields["consecutive_failures"] >= 10 and "down_since" not in fields:
+            self.domain_due(event, "down")
+
+    def count_hour(self, event, what):
+        domain = event["recipient_domain"]
+        fields = self.hash("hour", hour_of(event), domain)
+        self.add(fields, f"{domain}|{what}")
+        self.add(fields, f"|{what}")
+        self.ends[history_key(self.prefix, "hour", hour_of(event), domain)] = (
+            seconds_of(event) // HOUR * HOUR + HOUR + 7 * DAY)
+
+    def domain_outcome(self, event, fields):
+        kind = event["type"]
+        if (kind in ("delivery", "delay", "bounce", "expiration")
+                and event.get("queue_id") and event.get("recipient")):
+            waiting = self.hash("waiting", event["recipient_domain"])
+            member = f"{event['queue_id']} {event['recipient']}"
+            waiting.pop(member, None)
+            if kind == "delay":
+                waiting[member] = seconds_of(event)
+        if kind == "delivery":
+            self.domain_delivered(event, fields)
+        if (kind in ("delay", "bounce", "expiration")
+                and event.get("destination")):
+            self.domain_failed(event, fields)
+        if (kind in ("bounce", "expiration", "out_of_band")
+                and event.get("counted")):
+            self.count_hour(event, event["reason"])
+
+    # ---- counts ----
 
     def hash(self, kind, name, bucket_name=None):
         key = history_key(self.prefix, kind, name, bucket_name)
@@ -86,11 +281,17 @@ class Store:
             last = {field: event.get(member)
                     for field, member in LAST.items()}
             last["last_reason"] = reason_of(event)
-            self.apply(self.hash("recipient", recipient), event, last)
+            fields = self.hash("recipient", recipient)
+            self.apply(fields, event, last)
+            if event["type"] == "delivery":
+                self.delivered(event, fields)
+            elif event["type"] in FAILURES:
+                self.failed(event, fields)
             self.reached(event, recipient)
         if domain:
-            self.apply(self.hash("domain", domain), event,
-                       {"last_type": event["type"]})
+            fields = self.hash("domain", domain)
+            self.apply(fields, event, {"last_type": event["type"]})
+            self.domain_outcome(event, fields)
             self.reached(event, domain)
         if recipient or domain:
             self.stats(event, recipient or domain)
@@ -118,15 +319,16 @@ class Store:
                 fields.pop(field, None)
 
     def stats(self, event, name):
-        hour = event["timestamp"][:13].replace("-", "").replace("T", "")
         reason = bounded(reason_of(event) or "", REASON_MAX)
         field = event["type"] + (f"|{reason}" if reason else "")
-        self.add(self.hash("stats", hour, name), field)
+        self.add(self.hash("stats", hour_of(event), name), field)
 
     def encoded(self):
+        now = time.time()
         return {key: {field.encode(): str(value).encode()
                       for field, value in fields.items()}
-                for key, fields in self.hashes.items()}
+                for key, fields in self.hashes.items()
+                if fields and self.ends.get(key, now) >= now}
 
 
 def checkpoints(redis, prefix):
@@ -144,9 +346,15 @@ def differences(redis, prefix, events):
     store = Store(prefix).fold(events)
     wanted = store.encoded()
     found = {}
-    for kind in ("recipient", "domain", "stats"):
-        found.update(redis.hashes(f"{prefix}{{*}}:{kind}:*"))
-    texts = []
+    for kind in ("recipient:*", "domain:*", "stats:*", "hour:*", "due",
+                 "breaker", "down"):
+        found.update(redis.hashes(f"{prefix}{{*}}:{kind}"))
+    for kind in ("strikes:*", "waiting:*"):
+        for key in redis.keys(f"{prefix}{{*}}:{kind}"):
+            words = redis.command("ZRANGE", key, 0, -1, "WITHSCORES")
+            if words:  # else it has ended since
+                found[key] = dict(zip(words[::2], words[1::2]))
+    texts = evidence_differences(redis, prefix, store)
     for key in sorted(set(wanted) | set(found)):
         ours, theirs = wanted.get(key, {}), found.get(key, {})
         for field in sorted(set(ours) | set(theirs)):
@@ -154,6 +362,17 @@ def differences(redis, prefix, events):
                 texts.append(f"{key} {field}: log {ours.get(field)} "
                              f"Redis {theirs.get(field)}")
     return texts + checkpoint_differences(redis, prefix, store, events)
+
+
+def evidence_differences(redis, prefix, store):
+    """The lists of lines, the latest first."""
+    wanted = {history_key(prefix, "evidence", address): lines
+              for address, lines in store.evidence.items()}
+    found = {key: redis.command("LRANGE", key, 0, -1)
+             for key in redis.keys(f"{prefix}{{*}}:evidence:*")}
+    return [f"{key}: log {wanted.get(key)} Redis {found.get(key)}"
+            for key in sorted(set(wanted) | set(found))
+            if wanted.get(key) != found.get(key)]
 
 
 def checkpoint_differences(redis, prefix, store, events):

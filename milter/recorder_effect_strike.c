@@ -1,0 +1,225 @@
+/*
+ * Strikes of a recipient: one message is one strike, and a delivery ends all
+ * that were before it.
+ */
+#include "mailbox.h"
+#include "recorder_effect_make.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define MEMBER_MAX     128 /* bytes of what stands for a message */
+#define WINDOW_DEFAULT (30 * SECONDS_A_DAY)
+#define WINDOW_MOST    (100 * 366 * SECONDS_A_DAY) /* then time is no number */
+#define EVIDENCE_KEPT  (400 * SECONDS_A_DAY)
+#define SECONDS_A_DAY  INT64_C(86400)
+
+/* How much of which makes a line of evidence. */
+#define MESSAGE_ID_MAX 200
+#define DIAGNOSTIC_MAX 300
+#define SHORT_MAX      64
+
+void making_settle(struct making *making, struct text address, bool strikes)
+{
+    if (making_key(making, STORE_RECIPIENT, address)) {
+        making_put(making, EFFECT_SET, "due_by", text_of(""));
+    }
+    if (making_key(making, STORE_DUE, text_of(NULL))) {
+        making_join(making_put(making, EFFECT_SET, NULL, text_of("")), address,
+                    "", text_of(NULL));
+    }
+    if (strikes && making_key(making, STORE_STRIKES, address)) {
+        making_put(making, EFFECT_DELETE, NULL, text_of(""));
+    }
+}
+
+void making_recipient_delivered(struct making *making)
+{
+    struct text recipient = making->event->recipient;
+
+    making_put_own(making, EFFECT_LAST, "last_delivery_at", making->timestamp);
+    making->conditional = true;
+    making_put(making, EFFECT_SET, "escalation", text_of(""));
+    making_settle(making, recipient, false);
+    making->conditional = false;
+    if (making_key(making, STORE_STRIKES, recipient)) {
+        making_put_number(making, EFFECT_FORGET, NULL, making->seconds);
+    }
+}
+
+/* What tells messages apart, of what is known. */
+static struct text member_of(const struct event *event)
+{
+    const struct text names[] = {event->queue_id, event->message_id,
+                                 event->envelope_id};
+
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (making_knows(names[i])) {
+            return making_bounded(names[i], MEMBER_MAX);
+        }
+    }
+    return text_of(event->event_id);
+}
+
+static struct text code_in(int64_t code, char *buffer, size_t size)
+{
+    int length = code == EVENT_UNKNOWN
+                     ? 0
+                     : snprintf(buffer, size, "%lld", (long long)code);
+    struct text text = {buffer, length < 0 ? 0 : (size_t)length};
+
+    return text;
+}
+
+/* "<time> <queue_id> <message_id> <code> <status> <reason> <diagnostic>" */
+static void put_evidence(struct making *making)
+{
+    const struct event *event = making->event;
+    struct effect *effect =
+        making_put(making, EFFECT_PUSH, NULL, text_of(NULL));
+    char code[24];
+    const struct {
+        struct text text;
+        size_t limit;
+    } parts[] = {
+        {text_of(making->timestamp), CLOCK_TIMESTAMP_SIZE},
+        {event->queue_id, SHORT_MAX},
+        {event->message_id, MESSAGE_ID_MAX},
+        {code_in(event->reply_code, code, sizeof code), SHORT_MAX},
+        {event->enhanced_status, SHORT_MAX},
+        {event->reason, SHORT_MAX},
+    };
+    struct text *line;
+
+    if (effect == NULL) {
+        return;
+    }
+    line = &effect->value;
+    *line = (struct text){effect->value_buffer, 0};
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        struct text part = making_knows(parts[i].text)
+                               ? making_bounded(parts[i].text, parts[i].limit)
+                               : text_of("-");
+
+        line->length += text_copy(part, effect->value_buffer + line->length,
+                                  sizeof effect->value_buffer - line->length);
+        effect->value_buffer[line->length++] = ' ';
+    }
+    line->length += text_copy(making_bounded(event->diagnostic, DIAGNOSTIC_MAX),
+                              effect->value_buffer + line->length,
+                              sizeof effect->value_buffer - line->length);
+}
+
+/* Only what is later than the last delivery counts. */
+static void begin_failed(struct making *making)
+{
+    making->conditional = false;
+    if (making_key(making, STORE_RECIPIENT, making->event->recipient)) {
+        making_put_own(making, EFFECT_UNLESS, "last_delivery_at",
+                       making->timestamp);
+    }
+    making->conditional = true;
+}
+
+static void put_pushed(struct making *making)
+{
+    if (making_key(making, STORE_EVIDENCE, making->event->recipient)) {
+        put_evidence(making);
+        making_put_number(making, EFFECT_EXPIRE, NULL,
+                          making->seconds + EVIDENCE_KEPT);
+    }
+}
+
+/* A message that is tried again is told of once, and its end once more. */
+static void put_strike(struct making *making)
+{
+    struct text member = member_of(making->event);
+    bool again = making->event->type == EVENT_DELAY;
+    struct effect *strike;
+
+    if (!again) {
+        put_pushed(making);
+    }
+    if (making_key(making, STORE_STRIKES, making->event->recipient)) {
+        strike =
+            making_put_number(making, EFFECT_STRIKE, NULL, making->seconds);
+        making_join(strike, member, "", text_of(NULL));
+    }
+    if (again) {
+        put_pushed(making); /* when the strike was new */
+    }
+}
+
+static int64_t known(int64_t number, int64_t otherwise)
+{
+    return number == EVENT_UNKNOWN ? otherwise : number;
+}
+
+/* Behind the test that the strikes reach their limit. */
+static void put_due(struct making *making)
+{
+    const struct event *event = making->event;
+    struct text reason =
+        making_knows(event->reason) ? event->reason : text_of("undetermined");
+
+    if (making_key(making, STORE_DUE, text_of(NULL))) {
+        making_join(making_put(making, EFFECT_SET, NULL, reason),
+                    event->recipient, "", text_of(NULL));
+    }
+    if (making_key(making, STORE_RECIPIENT, event->recipient)) {
+        making_put(making, EFFECT_SET, "due_by", event->instance);
+    }
+}
+
+static void put_judged(struct making *making, int64_t window)
+{
+    const struct event *event = making->event;
+    int64_t since = making->seconds - window;
+    int64_t days = known(event->strike_days, event->strike_limit == 1 ? 1 : 3);
+    char from[24], judged[80];
+
+    if (!making_key(making, STORE_STRIKES, event->recipient)) {
+        return;
+    }
+    (void)snprintf(from, sizeof from, "(%lld", (long long)since);
+    (void)snprintf(judged, sizeof judged, "%lld %lld %lld",
+                   (long long)making->seconds, (long long)event->strike_limit,
+                   (long long)(days > 0 ? days : 1));
+    making_put_own(making, EFFECT_FORGET, NULL, from);
+    making_join(making_put_own(making, EFFECT_DUE, NULL, judged), text_of(from),
+                "", text_of(NULL));
+    put_due(making);
+}
+
+void making_recipient_failed(struct making *making)
+{
+    const struct event *event = making->event;
+    int64_t window = known(event->strike_window_seconds, WINDOW_DEFAULT);
+
+    if (event->counted != 1 || event->strike_limit < 1) {
+        return;
+    }
+    window = window < 0 ? 0 : window > WINDOW_MOST ? WINDOW_MOST : window;
+    begin_failed(making);
+    put_strike(making);
+    begin_failed(making);
+    put_judged(making, window);
+    begin_failed(making);
+    /* behind all: of an event from long ago it ends the strikes at once */
+    if (making_key(making, STORE_STRIKES, event->recipient)) {
+        making_put_number(making, EFFECT_EXTEND, NULL,
+                          making->seconds + window);
+    }
+    making->conditional = false;
+}
+
+void making_withheld(struct making *making)
+{
+    struct text recipient = making->event->recipient;
+
+    if (making_knows(recipient) && recipient.length <= MAILBOX_MAX) {
+        making->bucket = store_bucket(recipient.bytes, recipient.length);
+        making_settle(making, recipient, true);
+        making_put_stats(making);
+    }
+}
