@@ -1,5 +1,7 @@
 #include "bounce_rules.h"
 #include "command.h"
+#include "command_rules.h"
+#include "settings.h"
 #include "verdict.h"
 
 #include <errno.h>
@@ -7,13 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#ifndef NIXIE_DATADIR
-#define NIXIE_DATADIR "/usr/share/nixie"
-#endif
-
-#define LOCAL_RULES   "/etc/nixie/bounce-rules.conf"
-#define SHIPPED_RULES NIXIE_DATADIR "/bounce-rules.conf"
+#include <unistd.h>
 
 /* Room for a reply of REPLY_TEXT_INPUT_MAX bytes that are all escaped. */
 #define LINE_MAX_BYTES   (1024 * 1024)
@@ -22,7 +18,9 @@
 
 struct classify {
     const struct command_call *call;
-    struct bounce_rules *rules;
+    struct settings *settings;        /* NULL: --rules stands in for them */
+    struct bounce_rules *own_rules;   /* NULL: those of the settings */
+    const struct bounce_rules *rules; /* one of the two */
     struct bounce_scratch *scratch;
     bool explain;
     unsigned long long line;
@@ -47,30 +45,47 @@ static size_t split_paths(char *list, struct bounce_rules_source *sources)
     return count;
 }
 
-/* --rules FILE[:FILE...], else the operator's and the shipped ones. */
-static struct bounce_rules *load_rules(const struct command_call *call)
+/* --rules FILE[:FILE...] */
+static struct bounce_rules *load_named(const char *value, struct error *error)
 {
-    struct bounce_rules_source sources[RULE_FILES_MAX] = {
-        {LOCAL_RULES, true}, {SHIPPED_RULES, false}};
-    const char *value = command_value(call, "rules");
-    char *list = value == NULL ? NULL : strdup(value);
+    struct bounce_rules_source sources[RULE_FILES_MAX];
     struct bounce_rules *rules = NULL;
-    struct error error = {"out of memory"};
-    size_t count = 2;
+    char *list = strdup(value);
+    size_t count;
 
-    if (list != NULL) {
-        count = split_paths(list, sources);
+    if (list == NULL) {
+        error_set(error, "out of memory");
+        return NULL;
     }
+    count = split_paths(list, sources);
     if (count == 0) {
-        error_set(&error, "more than %d files of rules", RULE_FILES_MAX);
-    } else if (value == NULL || list != NULL) {
-        rules = bounce_rules_load(sources, count, &error);
-    }
-    if (rules == NULL) {
-        command_complain(call, "%s", error.text);
+        error_set(error, "more than %d files of rules", RULE_FILES_MAX);
+    } else {
+        rules = bounce_rules_load(sources, count, error);
     }
     free(list);
     return rules;
+}
+
+/* False after a complaint. */
+static bool load_rules(struct classify *classify)
+{
+    const char *value = command_value(classify->call, "rules");
+    struct error error = {"out of memory"};
+
+    if (value != NULL) {
+        classify->own_rules = load_named(value, &error);
+        classify->rules = classify->own_rules;
+    } else {
+        classify->settings = command_rules_settings(classify->call, &error);
+        if (classify->settings != NULL) {
+            classify->rules = classify->settings->rules;
+        }
+    }
+    if (classify->rules == NULL) {
+        command_complain(classify->call, "%s", error.text);
+    }
+    return classify->rules != NULL;
 }
 
 /* --- input ------------------------------------------------------------- */
@@ -396,8 +411,7 @@ enum command_status command_classify(const struct command_call *call)
     bool done = false;
 
     classify.explain = command_value(call, "explain") != NULL;
-    classify.rules = load_rules(call);
-    if (classify.rules != NULL) {
+    if (load_rules(&classify)) {
         classify.scratch = bounce_scratch_new(classify.rules);
         if (classify.scratch == NULL) {
             command_complain(call, "out of memory");
@@ -406,7 +420,8 @@ enum command_status command_classify(const struct command_call *call)
         }
     }
     bounce_scratch_free(classify.scratch);
-    bounce_rules_free(classify.rules);
+    bounce_rules_free(classify.own_rules);
+    settings_free(classify.settings);
     if (!done) {
         return COMMAND_FAULT;
     }

@@ -1,0 +1,20 @@
+/*
+ * command_rules.h - the settings and the bounce rules, as the tool finds them
+ *
+ * Those of the configuration. Where it may not be read, as it may be for
+ * nixied alone, the defaults, and the user is told. Where the shipped rules
+ * are not installed, those of the tree in which the program was built.
+ *
+ * Threads  one.
+ */
+#ifndef NIXIE_COMMAND_RULES_H
+#define NIXIE_COMMAND_RULES_H
+
+#include "command.h"
+#include "error.h"
+
+/* New, with rules; or NULL with error. */
+struct settings *command_rules_settings(const struct command_call *call,
+                                        struct error *error);
+
+#endif

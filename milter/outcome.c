@@ -1,0 +1,310 @@
+#include "outcome.h"
+
+#include "bounce_rules.h"
+#include "mailbox.h"
+#include "policy.h"
+#include "reason.h"
+#include "reply_text.h"
+#include "store_key.h"
+
+#include <stdlib.h>
+#include <strings.h>
+
+struct outcome_judge {
+    struct outcome_judge_options options;
+    /* lent to us as long as the scratch is for their rules */
+    const struct settings *settings;
+    struct bounce_scratch *scratch;
+    /* of the event judged last, which has texts in them */
+    struct verdict verdict;
+    char rule[VERDICT_RULE_SIZE];
+};
+
+/* --- settings ---------------------------------------------------------- */
+
+static void let_go(struct outcome_judge *judge)
+{
+    bounce_scratch_free(judge->scratch);
+    if (judge->settings != NULL) {
+        settings_share_return(judge->options.settings, judge->settings);
+    }
+}
+
+/*
+ * Goes over to the newest settings. False when that needs memory that is not
+ * there, or their rules are not loaded: those from before go on.
+ */
+static bool follow(struct outcome_judge *judge)
+{
+    const struct settings *newest =
+        settings_share_borrow(judge->options.settings);
+    bool is_new = newest != judge->settings;
+    struct bounce_scratch *scratch = NULL;
+
+    if (is_new && newest->rules != NULL) {
+        scratch = bounce_scratch_new(newest->rules);
+    }
+    if (scratch == NULL) {
+        settings_share_return(judge->options.settings, newest);
+        return !is_new;
+    }
+    let_go(judge);
+    judge->settings = newest;
+    judge->scratch = scratch;
+    return true;
+}
+
+struct outcome_judge *
+outcome_judge_new(const struct outcome_judge_options *options)
+{
+    struct outcome_judge *judge = calloc(1, sizeof *judge);
+
+    if (judge == NULL) {
+        return NULL;
+    }
+    judge->options = *options;
+    if (!follow(judge)) {
+        free(judge);
+        return NULL;
+    }
+    return judge;
+}
+
+void outcome_judge_free(struct outcome_judge *judge)
+{
+    if (judge != NULL) {
+        let_go(judge);
+        free(judge);
+    }
+}
+
+/* --- the verdict ------------------------------------------------------- */
+
+static void set_codes(struct event *event, int reply_code,
+                      const char *enhanced_status)
+{
+    if (event->reply_code == EVENT_UNKNOWN && reply_code != 0) {
+        event->reply_code = reply_code;
+    }
+    if (event->enhanced_status.length == 0 && enhanced_status[0] != '\0') {
+        event->enhanced_status = text_of(enhanced_status);
+    }
+}
+
+static void set_reason(struct event *event, enum reason reason,
+                       enum failure_type type)
+{
+    int bounce_class = reason_facts(reason)->bounce_class;
+
+    event->reason = text_of(reason_name(reason));
+    event->failure_type = text_of(failure_type_name(type));
+    event->bounce_class = bounce_class == 0 ? EVENT_UNKNOWN : bounce_class;
+}
+
+/* Delays go on, and what was given up may go through another time. */
+static void soften(const struct event *event, const struct outcome_facts *facts,
+                   struct verdict *verdict)
+{
+    bool expired = event->type == EVENT_EXPIRATION;
+
+    if (expired && facts->reply.length == 0) {
+        verdict->reason = REASON_EXPIRED;
+        verdict->failure_type = reason_facts(REASON_EXPIRED)->failure_type;
+        verdict->source = VERDICT_NONE;
+        verdict->rule = NULL;
+    }
+    if ((expired || event->type == EVENT_DELAY) &&
+        verdict->failure_type == FAILURE_TYPE_HARD) {
+        verdict->failure_type = FAILURE_TYPE_SOFT;
+    }
+    if (expired &&
+        reason_facts(verdict->reason)->group == REASON_GROUP_TRANSIENT) {
+        verdict->failure_type = FAILURE_TYPE_SOFT;
+    }
+}
+
+static void judge_reply(struct outcome_judge *judge,
+                        const struct outcome_facts *facts, struct event *event)
+{
+    struct verdict *verdict = &judge->verdict;
+    const struct verdict_question question = {
+        .reply = facts->reply,
+        .reply_code = event->reply_code > 0 && event->reply_code <= 999
+                          ? (int)event->reply_code
+                          : 0,
+        .enhanced_status = event->enhanced_status,
+        .remote_mta = event->remote_mta,
+        .stage = facts->stage,
+    };
+
+    verdict_classify(judge->settings->rules, judge->scratch, &question,
+                     verdict);
+    soften(event, facts, verdict);
+    set_codes(event, verdict->reply_code, verdict->enhanced_status);
+    event->rule = text_of(verdict_rule_name(verdict, judge->rule));
+}
+
+/* RFC 5965 3.1 and 7.3, in letters of any case; opt-outs are older than it. */
+static void judge_feedback(const struct event *event, struct verdict *verdict)
+{
+    static const struct {
+        const char *feedback_type;
+        enum reason reason;
+    } rows[] = {
+        {"abuse", REASON_COMPLAINT},          {"fraud", REASON_COMPLAINT},
+        {"virus", REASON_COMPLAINT},          {"opt-out", REASON_UNSUBSCRIBE},
+        {"opt-out-list", REASON_UNSUBSCRIBE},
+    };
+    struct text type = event->feedback_type;
+
+    verdict->reason = REASON_FEEDBACK_OTHER;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct text name = text_of(rows[i].feedback_type);
+
+        if (type.length == name.length &&
+            strncasecmp(type.bytes, name.bytes, name.length) == 0) {
+            verdict->reason = rows[i].reason;
+            break;
+        }
+    }
+    verdict->failure_type = reason_facts(verdict->reason)->failure_type;
+}
+
+/* Codes alone: what was delivered is no failure. */
+static void judge_delivery(struct outcome_judge *judge,
+                           const struct outcome_facts *facts,
+                           struct event *event)
+{
+    struct reply_text *text = &judge->verdict.text;
+
+    reply_text_normalise(facts->reply, text);
+    set_codes(event, text->code, text->enhanced_status);
+}
+
+/* --- what no rule knew ------------------------------------------------- */
+
+/* Our own refusals are not to be qualified by anybody. */
+static void note_unclassified(const struct outcome_judge *judge,
+                              const struct outcome_facts *facts,
+                              const struct event *event)
+{
+    const struct verdict *verdict = &judge->verdict;
+
+    if (judge->options.unclassified != NULL && facts->reply.length > 0 &&
+        verdict->source != VERDICT_RULE &&
+        !text_is(event->decided_by, "nixie")) {
+        unclassified_add(judge->options.unclassified,
+                         reply_text_listed(&verdict->text), facts->reply);
+    }
+}
+
+/* --- whether it is a strike -------------------------------------------- */
+
+static bool may_count(const struct outcome_facts *facts,
+                      const struct event *event, const struct policy *policy)
+{
+    return facts->believed && policy->strikes > 0 &&
+           !text_is(event->decided_by, "nixie") &&
+           (!facts->destination || event->type == EVENT_EXPIRATION);
+}
+
+/* FOUND, too, where there is no mailbox that could be suppressed. */
+static enum suppression_result look_up(const struct outcome_judge *judge,
+                                       const struct event *event)
+{
+    /* it is in its normal form: nothing is to be folded any more */
+    static const struct mailbox_rules rules = {.keep_local_case = true};
+    char scope[STORE_SCOPE_MAX + 1] = "";
+    struct suppression_entry entry;
+    struct mailbox mailbox;
+    struct error error; /* whose Redis is away is told by the list itself */
+
+    if (event->recipient.length == 0) {
+        return SUPPRESSION_FOUND;
+    }
+    switch (mailbox_parse(event->recipient, &rules, &mailbox)) {
+    case MAILBOX_OK:
+    case MAILBOX_LOCAL:
+        break;
+    case MAILBOX_LONG:
+    case MAILBOX_INVALID:
+        return SUPPRESSION_FOUND;
+    }
+    if (judge->options.list == NULL) {
+        return SUPPRESSION_ABSENT;
+    }
+    if (store_scope_is_valid(event->scope)) {
+        (void)text_copy(event->scope, scope, sizeof scope);
+    }
+    return suppression_find(judge->options.list, &mailbox, scope, &entry,
+                            &error);
+}
+
+static bool is_counted(const struct outcome_judge *judge,
+                       const struct outcome_facts *facts, struct event *event,
+                       const struct policy *policy)
+{
+    switch (look_up(judge, event)) {
+    case SUPPRESSION_ABSENT:
+    case SUPPRESSION_UNAVAILABLE:
+        return may_count(facts, event, policy);
+    case SUPPRESSION_FOUND:
+        break;
+    case SUPPRESSION_ALLOWED:
+        set_reason(event, REASON_ERROR_IGNORED, FAILURE_TYPE_IGNORED);
+        break;
+    }
+    return false;
+}
+
+/*
+ * What is only a matter of time counts when the time is over: a message was
+ * given up, whatever the last reply said, unless that blames the sender.
+ */
+static const struct policy *policy_for(const struct outcome_judge *judge,
+                                       const struct event *event)
+{
+    const struct policies *policies = &judge->settings->policies;
+    const struct verdict *verdict = &judge->verdict;
+    const struct policy *policy =
+        policy_of(policies, verdict->reason, verdict->failure_type);
+
+    if (event->type == EVENT_EXPIRATION &&
+        reason_facts(verdict->reason)->group == REASON_GROUP_TRANSIENT) {
+        policy = policy_of(policies, REASON_EXPIRED, FAILURE_TYPE_SOFT);
+    }
+    return policy;
+}
+
+static void count(const struct outcome_judge *judge,
+                  const struct outcome_facts *facts, struct event *event)
+{
+    const struct policy *policy = policy_for(judge, event);
+    bool counted = is_counted(judge, facts, event, policy);
+
+    event->counted = counted ? 1 : 0;
+    event->strike_limit = counted ? policy->strikes : EVENT_UNKNOWN;
+    event->strike_days = counted ? policy->days : EVENT_UNKNOWN;
+    event->strike_window_seconds = counted ? policy->window_s : EVENT_UNKNOWN;
+}
+
+void outcome_judge(struct outcome_judge *judge,
+                   const struct outcome_facts *facts, struct event *event)
+{
+    (void)follow(judge);
+    if (event->type == EVENT_DELIVERY) {
+        judge_delivery(judge, facts, event);
+        return;
+    }
+    if (facts->destination) {
+        event->destination = 1;
+    }
+    if (event->type == EVENT_FEEDBACK) {
+        judge_feedback(event, &judge->verdict);
+    } else {
+        judge_reply(judge, facts, event);
+        note_unclassified(judge, facts, event);
+    }
+    set_reason(event, judge->verdict.reason, judge->verdict.failure_type);
+    count(judge, facts, event);
+}
