@@ -20,7 +20,8 @@
 void daemon_block_signals(void);
 
 /*
- * Runs until told to stop, then ends the process; takes settings.
+ * Runs until told to stop, then ends the process; takes settings, which have
+ * their rules.
  * settings_path NULL: it runs on the defaults.
  */
 int daemon_run(const char *settings_path, struct settings *settings);

@@ -5,14 +5,13 @@
 #include "clock.h"
 #include "control.h"
 #include "daemon_privileges.h"
+#include "daemon_store.h"
 #include "event_log.h"
 #include "instance.h"
 #include "log.h"
-#include "recorder.h"
-#include "redis_endpoint.h"
+#include "maillog.h"
 #include "session.h"
 #include "settings_share.h"
-#include "suppression.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -33,7 +32,6 @@
 #define TICK_MS            1000
 #define HEARTBEAT_TICKS    60
 #define SOCKET_CHECK_TICKS 5
-#define LOOKUP_CONNECTIONS 8
 #define IDLE_MTA_SECONDS   3600
 #define APPLY_WAIT_MS      2000 /* the tool's change to reach Redis */
 #define DRAIN_MS           3000 /* callbacks, then the recorder, at the end */
@@ -51,15 +49,11 @@ struct daemon {
     struct settings_share *share; /* what sessions borrow */
 
     struct instance *instance;
-    struct redis_endpoint *endpoint;
     struct event_log *log;
-    struct suppression *list;
-    struct recorder *recorder;
+    struct daemon_store *store;
+    struct maillog_messages *messages; /* NULL: no delivery log is followed */
+    struct maillog *maillog;
     struct control *control;
-
-    pthread_mutex_t store_lock; /* guards the two below, and recorder */
-    bool lookups_down;
-    bool recorder_down;
 
     ino_t socket_inode;
     pthread_t care_thread;
@@ -77,6 +71,11 @@ static void reload(struct daemon *daemon)
     struct error error = {""};
     struct settings *settings = settings_load(daemon->settings_path, &error);
     const char *key;
+
+    if (settings != NULL && !settings_load_rules(settings, &error)) {
+        settings_free(settings);
+        settings = NULL;
+    }
 
     if (settings == NULL) {
         log_error("configuration not reloaded, the old one stays: %s",
@@ -98,105 +97,7 @@ static void reload(struct daemon *daemon)
              settings->mode == MODE_OBSERVE ? "observe" : "enforce");
 }
 
-/* --- what the parts tell ------------------------------------------------ */
-
-static void append(struct daemon *daemon, struct event *event)
-{
-    /* the log itself tells of what it could not write */
-    (void)event_log_append(daemon->log, event);
-}
-
-/*
- * Each part that loses the store is an event of its own, that all is well
- * again is one event.
- */
-static void tell_store(struct daemon *daemon, const char *part,
-                       const char *cause)
-{
-    struct event event;
-    char text[300];
-
-    event_init(&event,
-               part != NULL ? EVENT_STORE_DEGRADED : EVENT_STORE_RECOVERED,
-               clock_now_us());
-    event.store_endpoint = text_of(redis_endpoint_name(daemon->endpoint));
-    if (part != NULL) {
-        (void)snprintf(text, sizeof text, "%s: %.250s", part, cause);
-        event.store_error = text_of(text);
-    }
-    append(daemon, &event);
-}
-
-static void store_changed(struct daemon *daemon, bool *down, bool available,
-                          const char *part, const char *cause)
-{
-    bool all_well;
-
-    (void)pthread_mutex_lock(&daemon->store_lock);
-    *down = !available;
-    all_well = !daemon->lookups_down && !daemon->recorder_down;
-    (void)pthread_mutex_unlock(&daemon->store_lock);
-    if (!available) {
-        tell_store(daemon, part, cause);
-    } else if (all_well) {
-        tell_store(daemon, NULL, "");
-    }
-}
-
-/* Redis answers lookups: it may take events too, before the next try is due. */
-static void wake_recorder(struct daemon *daemon)
-{
-    (void)pthread_mutex_lock(&daemon->store_lock);
-    if (daemon->recorder != NULL) {
-        recorder_wake(daemon->recorder);
-    }
-    (void)pthread_mutex_unlock(&daemon->store_lock);
-}
-
-static void lookups_changed(void *context, bool available, const char *cause)
-{
-    struct daemon *daemon = context;
-    const char *endpoint = redis_endpoint_name(daemon->endpoint);
-
-    if (available) {
-        log_info("redis answers lookups again: endpoint=%s", endpoint);
-        wake_recorder(daemon);
-    } else {
-        char text[256];
-
-        log_warning("redis does not answer lookups, on_store_failure is in "
-                    "force: endpoint=%s error=\"%s\"",
-                    endpoint, text_escape(text_of(cause), text, sizeof text));
-    }
-    store_changed(daemon, &daemon->lookups_down, available, "lookups", cause);
-}
-
-/* The recorder writes its own log lines. */
-static void recorder_changed(void *context, bool available, const char *cause)
-{
-    struct daemon *daemon = context;
-
-    store_changed(daemon, &daemon->recorder_down, available, "recorder", cause);
-}
-
-static void gap_found(void *context, int64_t first_seq, int64_t last_seq,
-                      const char *reason)
-{
-    struct event event;
-
-    event_init(&event, EVENT_GAP, clock_now_us());
-    event.gap_first_seq = first_seq;
-    event.gap_last_seq = last_seq;
-    event.gap_reason = text_of(reason);
-    append(context, &event);
-}
-
-static void seq_seen(void *context, int64_t seq)
-{
-    struct daemon *daemon = context;
-
-    event_log_seen_seq(daemon->log, seq);
-}
+/* --- changes of the lists ------------------------------------------------ */
 
 static bool change_list(void *context, struct event *event,
                         struct control_answer *answer, struct error *error)
@@ -209,7 +110,7 @@ static bool change_list(void *context, struct event *event,
     case EVENT_LOG_WRITTEN:
         answer->seq = event->seq;
         answer->applied =
-            recorder_wait(daemon->recorder, event->seq, APPLY_WAIT_MS);
+            daemon_store_wait(daemon->store, event->seq, APPLY_WAIT_MS);
         return true;
     case EVENT_LOG_HELD: /* it will be written, if we live to see room */
         answer->seq = 0;
@@ -230,11 +131,11 @@ static void beat(struct daemon *daemon)
     struct recorder_state state;
     struct event event;
 
-    recorder_state(daemon->recorder, &state);
+    daemon_store_state(daemon->store, &state);
     event_init(&event, EVENT_HEARTBEAT, clock_now_us());
     event.applied_seq = state.applied_seq;
     event.lag_seconds = state.lag_seconds;
-    append(daemon, &event);
+    (void)event_log_append(daemon->log, &event);
 }
 
 /* Wakes the main thread; the first reason counts. */
@@ -383,43 +284,6 @@ void daemon_block_signals(void)
     (void)pthread_sigmask(SIG_SETMASK, &signals, NULL);
 }
 
-static bool start_store(struct daemon *daemon, struct error *error)
-{
-    const struct settings *settings = daemon->fixed;
-    const struct redis_endpoint_options where = {
-        settings->redis, settings->redis_user, settings->redis_password_file};
-    const struct suppression_options lookups = {
-        .endpoint = NULL,
-        .key_prefix = settings->key_prefix,
-        .timeout_ms = settings->redis_timeout_ms,
-        .connections = LOOKUP_CONNECTIONS,
-        .store_changed = lookups_changed,
-        .context = daemon,
-    };
-    struct suppression_options options = lookups;
-    char password[REDIS_PASSWORD_MAX];
-    size_t length;
-    bool readable;
-
-    daemon->endpoint = redis_endpoint_new(&where, error);
-    if (daemon->endpoint == NULL) {
-        return false;
-    }
-    readable =
-        redis_endpoint_password(daemon->endpoint, password, &length, error);
-    explicit_bzero(password, sizeof password);
-    if (!readable) {
-        return false;
-    }
-    if (!redis_endpoint_resolve(daemon->endpoint, error)) {
-        log_warning("%s: going on without, and trying again", error->text);
-        error->text[0] = '\0';
-    }
-    options.endpoint = daemon->endpoint;
-    daemon->list = suppression_new(&options, error);
-    return daemon->list != NULL;
-}
-
 static bool start_log(struct daemon *daemon, struct error *error)
 {
     const struct settings *settings = daemon->fixed;
@@ -438,38 +302,47 @@ static bool start_log(struct daemon *daemon, struct error *error)
     return daemon->log != NULL;
 }
 
-static bool start_recorder(struct daemon *daemon, struct error *error)
+static bool start_store(struct daemon *daemon, struct error *error)
 {
-    const struct settings *settings = daemon->fixed;
-    const struct recorder_options options = {
-        .event_log_path = settings->event_log,
-        .state_dir = settings->state_dir,
-        .key_prefix = settings->key_prefix,
-        .instance = instance_id(daemon->instance),
-        .retention_seconds = settings->event_log_retention_s,
-        .endpoint = daemon->endpoint,
+    const struct daemon_store_options options = {
+        .settings = daemon->share,
         .log = daemon->log,
-        .store_changed = recorder_changed,
-        .gap_found = gap_found,
-        .seq_seen = seq_seen,
-        .context = daemon,
+        .instance = instance_id(daemon->instance),
     };
-    struct recorder *recorder;
     const struct control_options requests = {
-        .state_dir = settings->state_dir,
+        .state_dir = daemon->fixed->state_dir,
         .handle = change_list,
         .context = daemon,
     };
 
-    recorder = recorder_start(&options, error);
-    if (recorder == NULL) {
+    daemon->store = daemon_store_start(&options, error);
+    if (daemon->store == NULL) {
         return false;
     }
-    (void)pthread_mutex_lock(&daemon->store_lock);
-    daemon->recorder = recorder;
-    (void)pthread_mutex_unlock(&daemon->store_lock);
     daemon->control = control_start(&requests, error);
     return daemon->control != NULL;
+}
+
+static bool start_maillog(struct daemon *daemon, struct error *error)
+{
+    struct maillog_options options = {
+        .settings = daemon->share,
+        .log = daemon->log,
+        .list = daemon_store_list(daemon->store),
+        .unclassified = daemon_store_unclassified(daemon->store),
+    };
+
+    if (daemon->fixed->maillog[0] == NULL) {
+        return true;
+    }
+    daemon->messages = maillog_messages_new();
+    if (daemon->messages == NULL) {
+        error_set(error, "out of memory");
+        return false;
+    }
+    options.messages = daemon->messages;
+    daemon->maillog = maillog_start(&options, error);
+    return daemon->maillog != NULL;
 }
 
 static bool start_thread(pthread_t *thread, void *(*body)(void *),
@@ -542,13 +415,14 @@ static bool start(struct daemon *daemon, struct session_services *services,
     (void)umask(0027);
     daemon_raise_limits();
     if (!start_log(daemon, error) || !start_store(daemon, error) ||
-        !start_recorder(daemon, error)) {
+        !start_maillog(daemon, error)) {
         return false;
     }
     *services = (struct session_services){
         .log = daemon->log,
-        .list = daemon->list,
+        .list = daemon_store_list(daemon->store),
         .settings = daemon->share,
+        .messages = daemon->messages,
     };
     return session_register(services, error) && open_socket(daemon, error) &&
            start_thread(&daemon->care_thread, look_after, daemon, error);
@@ -561,8 +435,7 @@ static bool init_locks(struct daemon *daemon)
     return pthread_condattr_init(&monotonic) == 0 &&
            pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC) == 0 &&
            pthread_cond_init(&daemon->care_ends, &monotonic) == 0 &&
-           pthread_mutex_init(&daemon->care_lock, NULL) == 0 &&
-           pthread_mutex_init(&daemon->store_lock, NULL) == 0;
+           pthread_mutex_init(&daemon->care_lock, NULL) == 0;
 }
 
 /*
@@ -571,8 +444,6 @@ static bool init_locks(struct daemon *daemon)
  */
 static void stop(struct daemon *daemon, bool started)
 {
-    struct recorder *recorder;
-
     wait_for_callbacks();
     if (started) {
         (void)pthread_mutex_lock(&daemon->care_lock);
@@ -582,11 +453,8 @@ static void stop(struct daemon *daemon, bool started)
         (void)pthread_join(daemon->care_thread, NULL);
     }
     control_stop(daemon->control);
-    (void)pthread_mutex_lock(&daemon->store_lock);
-    recorder = daemon->recorder;
-    daemon->recorder = NULL;
-    (void)pthread_mutex_unlock(&daemon->store_lock);
-    recorder_stop(recorder, DRAIN_MS);
+    maillog_stop(daemon->maillog);
+    daemon_store_stop(daemon->store, DRAIN_MS);
     if (daemon->log != NULL) {
         event_log_tick(daemon->log);
     }

@@ -1,5 +1,6 @@
 #include "config.h"
 
+#include "bounce_rules.h"
 #include "daemon.h"
 #include "descriptors.h"
 #include "log.h"
@@ -108,9 +109,14 @@ int main(int argc, char **argv)
         arguments.config = SETTINGS_FILE;
     }
     settings = settings_load(arguments.config, &error);
-    if (settings == NULL) {
+    if (settings == NULL || !settings_load_rules(settings, &error)) {
         log_error("%s", error.text);
+        settings_free(settings);
         return EXIT_FAILURE;
+    }
+    if (bounce_rules_count(settings->rules) == 0) {
+        log_warning("there are no bounce rules, so status and code decide "
+                    "alone: install bounce-rules.conf, or set bounce_rules");
     }
     if (!settings_check_host(settings, &error)) {
         if (!arguments.check_only) {
