@@ -29,6 +29,11 @@ struct envelope_question {
     struct suppression *list;
     const struct mailbox *mailbox;
     bool null_sender;
+    /*
+     * Where the MTA says that it puts the mail, if that is another mailbox:
+     * asked about when the lists name the first in no way. May be NULL.
+     */
+    const struct mailbox *delivered;
 };
 
 struct envelope_answer {

@@ -15,6 +15,7 @@
 
 #include "error.h"
 #include "event_log.h"
+#include "maillog_message.h"
 #include "settings_share.h"
 #include "suppression.h"
 #include "transaction.h"
@@ -41,6 +42,8 @@ struct session_services {
     struct event_log *log;
     struct suppression *list;
     struct settings_share *settings;
+    /* Told of each reception; NULL: nobody wants to know. */
+    struct maillog_messages *messages;
 };
 
 /* Tells libmilter of our callbacks; services is borrowed for ever. */

@@ -41,7 +41,8 @@ enum event_log_result session_event_settled(struct event_log *log,
                                             const char *action);
 
 /* The accepted recipients at the end of the message. */
-enum event_log_result session_event_received(struct event_log *log,
-                                             const struct session *session);
+enum event_log_result
+session_event_received(const struct session_services *services,
+                       const struct session *session);
 
 #endif

@@ -29,6 +29,17 @@ enum mailbox_result recipient_read(const struct session *session,
                                    const struct recipient_macros *macros,
                                    struct mailbox *mailbox);
 
+/*
+ * Sendmail tells of an accepted local recipient only whose mailbox it is:
+ * "ann", whichever domain of its own, address literal or path within these
+ * was typed. That mailbox, at the MTA's own name; false: none, or no other
+ * than read.
+ */
+bool recipient_read_delivered(const struct session *session,
+                              const struct recipient_macros *macros,
+                              const struct mailbox *read,
+                              struct mailbox *delivered);
+
 /* Whether a domain is the MTA's own name or in local_domains. */
 bool recipient_is_local(const struct session *session, const char *domain);
 

@@ -86,6 +86,10 @@ void transaction_set_queue_id(struct transaction *transaction,
 void transaction_header(struct transaction *transaction, const char *name,
                         const char *value);
 
+/* The MTA's own, for a message that came without; NULL is passed over. */
+void transaction_set_message_id(struct transaction *transaction,
+                                const char *message_id);
+
 /* A path without its brackets, source as it stands; quote-aware. */
 struct text transaction_bare_path(struct text path);
 

@@ -24,13 +24,34 @@ static bool is_exempt(const struct settings *settings,
     return false;
 }
 
+static bool is_let_through(const struct envelope_question *question)
+{
+    return question->null_sender ||
+           is_exempt(question->settings, question->mailbox) ||
+           (question->delivered != NULL &&
+            is_exempt(question->settings, question->delivered));
+}
+
+static enum suppression_result find(const struct envelope_question *question,
+                                    struct suppression_entry *entry,
+                                    struct error *error)
+{
+    enum suppression_result result =
+        suppression_find(question->list, question->mailbox, NULL, entry, error);
+
+    return result == SUPPRESSION_ABSENT && question->delivered != NULL
+               ? suppression_find(question->list, question->delivered, NULL,
+                                  entry, error)
+               : result;
+}
+
 static enum envelope_verdict
 verdict_when_found(const struct envelope_question *question,
                    const struct suppression_entry *entry)
 {
     const struct settings *settings = question->settings;
 
-    if (question->null_sender || is_exempt(settings, question->mailbox)) {
+    if (is_let_through(question)) {
         return ENVELOPE_EXEMPT;
     }
     if (settings->mode == MODE_OBSERVE || strcmp(entry->mode, "observe") == 0) {
@@ -51,8 +72,7 @@ verdict_when_unavailable(const struct envelope_question *question)
     const struct settings *settings = question->settings;
 
     if (settings->on_store_failure == FAILURE_ACCEPT ||
-        settings->mode == MODE_OBSERVE || question->null_sender ||
-        is_exempt(settings, question->mailbox)) {
+        settings->mode == MODE_OBSERVE || is_let_through(question)) {
         return ENVELOPE_PASS;
     }
     return ENVELOPE_TEMPFAIL;
@@ -64,8 +84,7 @@ void envelope_check(const struct envelope_question *question,
     struct error error = {""};
 
     memset(answer, 0, sizeof *answer);
-    switch (suppression_find(question->list, question->mailbox, NULL,
-                             &answer->entry, &error)) {
+    switch (find(question, &answer->entry, &error)) {
     case SUPPRESSION_ABSENT:
     case SUPPRESSION_ALLOWED:
         answer->verdict = ENVELOPE_PASS;

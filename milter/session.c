@@ -110,7 +110,7 @@ static const struct stage_macros {
     {SMFIM_HELO, "{tls_version}"},
     {SMFIM_ENVFROM, "i {mail_mailer} {auth_authen}"},
     {SMFIM_ENVRCPT, "i {rcpt_addr} {rcpt_host} {rcpt_mailer}"},
-    {SMFIM_EOM, "i"},
+    {SMFIM_EOM, "i {msg_id}"},
 };
 
 static sfsistat negotiate(SMFICTX *ctx, unsigned long f0, unsigned long f1,
@@ -326,12 +326,13 @@ static sfsistat no_answer_from_store(SMFICTX *ctx, struct session *session,
 }
 
 static sfsistat check_recipient(SMFICTX *ctx, struct session *session,
-                                const struct session_recipient *recipient)
+                                const struct session_recipient *recipient,
+                                const struct mailbox *delivered)
 {
     const int64_t began_us = clock_monotonic_us();
     const struct envelope_question question = {
         session->settings, services->list, recipient->mailbox,
-        session->transaction.null_sender};
+        session->transaction.null_sender, delivered};
     struct envelope_answer answer;
 
     envelope_check(&question, &answer);
@@ -363,8 +364,10 @@ static sfsistat on_rcpt(SMFICTX *ctx, struct session *session, char **arguments)
     };
     struct session_recipient recipient = {NULL, text_of(arguments[0])};
     struct mailbox mailbox;
+    struct mailbox delivered;
     enum mailbox_result result;
     bool refused;
+    bool elsewhere;
 
     if (session == NULL || !session->transaction.open) {
         return SMFIS_CONTINUE;
@@ -387,10 +390,17 @@ static sfsistat on_rcpt(SMFICTX *ctx, struct session *session, char **arguments)
                                      &reply);
         return SMFIS_CONTINUE; /* another answer would be a second reply */
     }
+    elsewhere = recipient_read_delivered(session, &macros, recipient.mailbox,
+                                         &delivered);
+    if (recipient.mailbox == NULL && elsewhere) {
+        recipient.mailbox = &delivered;
+        elsewhere = false;
+    }
     if (recipient.mailbox == NULL) {
         return accept_recipient(session, &recipient);
     }
-    return check_recipient(ctx, session, &recipient);
+    return check_recipient(ctx, session, &recipient,
+                           elsewhere ? &delivered : NULL);
 }
 
 /* --- the message ------------------------------------------------------- */
@@ -510,6 +520,7 @@ static sfsistat on_end_of_message(SMFICTX *ctx, struct session *session)
     }
     transaction = &session->transaction;
     transaction_set_queue_id(transaction, macro(ctx, "i"));
+    transaction_set_message_id(transaction, macro(ctx, "{msg_id}"));
     if (transaction->store_refused && !transaction->null_sender) {
         status =
             answer_tempfail(ctx, "Recipient list unavailable, try again later");
@@ -519,7 +530,7 @@ static sfsistat on_end_of_message(SMFICTX *ctx, struct session *session)
     }
     if (status == SMFIS_CONTINUE) {
         enum event_log_result result =
-            session_event_received(services->log, session);
+            session_event_received(services, session);
 
         if (!logged(session, result) && !transaction->null_sender) {
             status =

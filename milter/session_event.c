@@ -191,8 +191,9 @@ enum event_log_result session_event_settled(struct event_log *log,
     return result;
 }
 
-enum event_log_result session_event_received(struct event_log *log,
-                                             const struct session *session)
+enum event_log_result
+session_event_received(const struct session_services *services,
+                       const struct session *session)
 {
     const struct transaction *transaction = &session->transaction;
     const int64_t now_us = clock_now_us();
@@ -212,13 +213,18 @@ enum event_log_result session_event_received(struct event_log *log,
         if (!transaction->size_incomplete) {
             events[count].size = transaction->seen_size;
         }
+        if (services->messages != NULL) {
+            maillog_messages_learn(services->messages, &events[count]);
+        }
         if (++count == BATCH) {
-            result = worst(result, event_log_append_all(log, events, count));
+            result = worst(result,
+                           event_log_append_all(services->log, events, count));
             count = 0;
         }
     }
     if (count > 0) {
-        result = worst(result, event_log_append_all(log, events, count));
+        result =
+            worst(result, event_log_append_all(services->log, events, count));
     }
     if (transaction->accepted_unkept > 0) {
         log_warning("%s: recipients_without_event=%zu: a message has more "

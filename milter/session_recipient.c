@@ -64,6 +64,66 @@ static struct text mailbox_source(const char *path, bool refused,
                : text_of(path);
 }
 
+/*
+ * Sendmail takes quotes anywhere in a local part, and the next MTA may well
+ * forget them: v"ic"tim@example.org is read as "victim"@example.org. Only
+ * what is no mailbox as it stands comes here.
+ */
+static enum mailbox_result parse_as_quoted(struct text path,
+                                           const struct mailbox_rules *rules,
+                                           struct mailbox *mailbox)
+{
+    struct text bare = transaction_bare_path(path);
+    char form[2 * TRANSACTION_ADDRESS_MAX];
+    size_t used = 0;
+    size_t at = bare.length;
+
+    while (at > 0 && bare.bytes[at - 1] != '@') {
+        at--;
+    }
+    if (at == 0 || bare.length + 3 > sizeof form) {
+        return MAILBOX_INVALID;
+    }
+    form[used++] = '"';
+    for (size_t i = 0; i + 1 < at; i++) {
+        if (bare.bytes[i] == '"') {
+            continue;
+        }
+        if (bare.bytes[i] == '\\' && i + 2 < at) {
+            form[used++] = bare.bytes[i++];
+        }
+        form[used++] = bare.bytes[i];
+    }
+    form[used++] = '"';
+    memcpy(form + used, bare.bytes + at - 1, bare.length - (at - 1));
+    used += bare.length - (at - 1);
+    return mailbox_parse((struct text){form, used}, rules, mailbox);
+}
+
+static enum mailbox_result parse(struct text path,
+                                 const struct mailbox_rules *rules,
+                                 struct mailbox *mailbox)
+{
+    enum mailbox_result result = mailbox_parse(path, rules, mailbox);
+
+    return result == MAILBOX_INVALID ? parse_as_quoted(path, rules, mailbox)
+                                     : result;
+}
+
+static enum mailbox_result parse_at_mta(const struct session *session,
+                                        const char *local,
+                                        const struct mailbox_rules *rules,
+                                        struct mailbox *mailbox)
+{
+    char full[TRANSACTION_ADDRESS_MAX + MAILBOX_DOMAIN_MAX + 2];
+
+    if ((size_t)snprintf(full, sizeof full, "%s@%s", local,
+                         session->mta_domain) >= sizeof full) {
+        return MAILBOX_INVALID;
+    }
+    return parse(text_of(full), rules, mailbox);
+}
+
 enum mailbox_result recipient_read(const struct session *session,
                                    const char *path, bool refused,
                                    const struct recipient_macros *macros,
@@ -75,16 +135,31 @@ enum mailbox_result recipient_read(const struct session *session,
 
     list_local_domains(session, ours);
     rules.local_domains = ours;
-    result =
-        mailbox_parse(mailbox_source(path, refused, macros), &rules, mailbox);
+    result = parse(mailbox_source(path, refused, macros), &rules, mailbox);
     if (result == MAILBOX_LOCAL && session->mta_domain[0] != '\0') {
-        char full[MAILBOX_MAX + MAILBOX_DOMAIN_MAX + 2];
+        char local[MAILBOX_MAX + 1];
 
-        (void)snprintf(full, sizeof full, "%s@%s", mailbox->address,
-                       session->mta_domain);
-        result = mailbox_parse(text_of(full), &rules, mailbox);
+        (void)text_copy(text_of(mailbox->address), local, sizeof local);
+        result = parse_at_mta(session, local, &rules, mailbox);
     }
     return result;
+}
+
+bool recipient_read_delivered(const struct session *session,
+                              const struct recipient_macros *macros,
+                              const struct mailbox *read,
+                              struct mailbox *delivered)
+{
+    struct mailbox_rules rules = session->settings->mailbox_rules;
+
+    if (macros->address == NULL || macros->address[0] == '\0' ||
+        strchr(macros->address, '@') != NULL ||
+        session->mta_domain[0] == '\0' ||
+        parse_at_mta(session, macros->address, &rules, delivered) !=
+            MAILBOX_OK) {
+        return false;
+    }
+    return read == NULL || strcmp(delivered->address, read->address) != 0;
 }
 
 bool recipient_is_local(const struct session *session, const char *domain)

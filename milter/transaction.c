@@ -139,6 +139,14 @@ void transaction_header(struct transaction *transaction, const char *name,
     }
 }
 
+void transaction_set_message_id(struct transaction *transaction,
+                                const char *message_id)
+{
+    if (transaction->message_id_length == 0 && message_id != NULL) {
+        take_message_id(transaction, message_id);
+    }
+}
+
 static void free_recipient(struct transaction_recipient *recipient)
 {
     free(recipient->address);

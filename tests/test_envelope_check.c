@@ -55,7 +55,7 @@ static enum envelope_verdict check(const struct settings *settings,
     struct mailbox mailbox;
     struct envelope_answer answer;
     struct envelope_question question = {settings, store.list, &mailbox,
-                                         null_sender};
+                                         null_sender, NULL};
 
     assert_int_not_equal(
         mailbox_parse(text_of(recipient), &settings->mailbox_rules, &mailbox),
@@ -105,6 +105,53 @@ static void envelope_check_weighs_lists_modes_and_exemptions(void **state)
         }
         settings_free(settings);
     }
+}
+
+static void envelope_check_asks_where_the_mail_is_put_too(void **state)
+{
+    static const struct {
+        const char *recipient;
+        const char *delivered;
+        enum envelope_verdict verdict;
+        const char *pattern;
+    } rows[] = {
+        {"free@b.example", "put@mx.example", ENVELOPE_SUPPRESS,
+         "put@mx.example"},
+        {"typed@b.example", "put@mx.example", ENVELOPE_SUPPRESS,
+         "typed@b.example"},
+        {"typed@b.example", "free@mx.example", ENVELOPE_SUPPRESS,
+         "typed@b.example"},
+        {"free@b.example", "free@mx.example", ENVELOPE_PASS, ""},
+        {"allowed@b.example", "put@mx.example", ENVELOPE_PASS, ""},
+        {"postmaster@b.example", "put@mx.example", ENVELOPE_EXEMPT,
+         "put@mx.example"},
+    };
+    struct settings *settings = load("");
+
+    (void)state;
+    run("SET nixie:suppress:put@mx.example x");
+    run("SET nixie:suppress:typed@b.example x");
+    run("SET nixie:allow:allowed@b.example x");
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct mailbox mailbox;
+        struct mailbox delivered;
+        struct envelope_answer answer;
+        struct envelope_question question = {settings, store.list, &mailbox,
+                                             false, &delivered};
+
+        assert_int_equal(
+            mailbox_parse(text_of(rows[i].recipient), NULL, &mailbox),
+            MAILBOX_OK);
+        assert_int_equal(
+            mailbox_parse(text_of(rows[i].delivered), NULL, &delivered),
+            MAILBOX_OK);
+        envelope_check(&question, &answer);
+        assert_int_equal(answer.verdict, rows[i].verdict);
+        if (rows[i].pattern[0] != '\0') {
+            assert_string_equal(answer.entry.pattern.text, rows[i].pattern);
+        }
+    }
+    settings_free(settings);
 }
 
 static void envelope_check_without_store_follows_the_setting(void **state)
@@ -221,6 +268,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(envelope_check_weighs_lists_modes_and_exemptions),
+        cmocka_unit_test(envelope_check_asks_where_the_mail_is_put_too),
         cmocka_unit_test(envelope_check_without_store_follows_the_setting),
         cmocka_unit_test(envelope_reply_fills_in_and_stays_printable),
         cmocka_unit_test(envelope_reply_never_outgrows_its_line),

@@ -104,6 +104,24 @@ static void transaction_the_first_message_id_stays(void **state)
     assert_string_equal(transaction.message_id, "first@x");
 }
 
+static void transaction_the_own_message_id_of_the_mta_comes_last(void **state)
+{
+    struct transaction transaction = {.open = false};
+
+    (void)state;
+    assert_true(transaction_begin(&transaction, "s", text_of("<a@b>")));
+    transaction_set_message_id(&transaction, NULL);
+    assert_int_equal(transaction.message_id_length, 0);
+    transaction_set_message_id(&transaction, "<mta@x>");
+    assert_string_equal(transaction.message_id, "mta@x");
+    transaction_end(&transaction);
+    assert_true(transaction_begin(&transaction, "s", text_of("<a@b>")));
+    transaction_header(&transaction, "Message-ID", "<client@x>");
+    transaction_set_message_id(&transaction, "<mta@x>");
+    assert_string_equal(transaction.message_id, "client@x");
+    transaction_end(&transaction);
+}
+
 static void transaction_counts_what_it_does_not_keep(void **state)
 {
     struct transaction transaction = {.open = false};
@@ -159,6 +177,7 @@ int main(void)
             transaction_queue_id_keeps_the_last_that_looks_like_one),
         cmocka_unit_test(transaction_parameters_are_read_and_bounded),
         cmocka_unit_test(transaction_the_first_message_id_stays),
+        cmocka_unit_test(transaction_the_own_message_id_of_the_mta_comes_last),
         cmocka_unit_test(transaction_counts_what_it_does_not_keep),
         cmocka_unit_test(transaction_original_recipient_is_absent_when_equal),
     };
