@@ -9,6 +9,7 @@ import pytest
 pytest.register_assert_rewrite("harness.events", "harness.load",
                                "harness.nixied", "harness.stack")
 
+from harness import sendmail  # noqa: E402
 from harness.nixied import build_folder  # noqa: E402
 from harness.stack import Stack, World  # noqa: E402
 
@@ -51,6 +52,23 @@ def stack(world):
         made.stop()
         raise
     made.finish()
+
+
+@pytest.fixture(scope="session")
+def sendmail_missing():
+    return sendmail.missing()
+
+
+@pytest.fixture(params=("postfix", "sendmail"))
+def mta(request, world, stack):
+    """A test that asks for it runs once with each: stack speaks to it."""
+    if request.param == "sendmail":
+        missing = request.getfixturevalue("sendmail_missing")
+        if missing:
+            pytest.skip(missing)
+    stack.mta = getattr(world, request.param)
+    yield stack.mta
+    stack.mta = stack.postfix
 
 
 @pytest.fixture

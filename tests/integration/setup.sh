@@ -6,10 +6,14 @@
 
 setup_build_packages=(gcc make autoconf automake libc6-dev pkg-config
     libmilter-dev libhiredis-dev libjansson-dev libconfuse-dev
-    libglib2.0-dev libidn2-dev libpcre2-dev libsystemd-dev)
+    libglib2.0-dev libidn2-dev libpcre2-dev libsystemd-dev libarchive-dev
+    libcurl4-gnutls-dev libgmime-3.0-dev)
 setup_server_packages=(postfix redis-server redis-tools python3)
 setup_test_packages=(libcmocka-dev python3-pytest python3-jsonschema
-    miltertest jq mandoc)
+    miltertest jq mandoc gzip xz-utils zstd bzip2 systemd-journal-remote)
+# for the Sendmail of setup_sendmail: m4 makes its configuration
+setup_sendmail_packages=(m4 libsasl2-modules)
+setup_sendmail_folder=/var/cache/nixie-tests/sendmail
 
 setup_say() {
     printf '%s: %s\n' "$setup_program" "$*"
@@ -91,6 +95,32 @@ setup_install() {
             ;;
         esac
     done
+}
+
+# setup_sendmail: Sendmail's programs in a folder of their own, as its packages
+# would remove Postfix. Only the libraries are installed. The folder stays for
+# the next time; delete it at will.
+setup_sendmail() {
+    local folder=$setup_sendmail_folder new=$setup_sendmail_folder.new
+    local libraries package
+    [ -x "$folder/usr/libexec/sendmail/sendmail" ] ||
+        setup_quietly "apt-get update" apt-get update -qq
+    mapfile -t libraries < <(apt-cache depends sendmail-bin |
+        sed -n 's/^ *Depends: \(lib[^ ]*\)$/\1/p')
+    setup_install "${setup_sendmail_packages[@]}" "${libraries[@]}"
+    [ ! -x "$folder/usr/libexec/sendmail/sendmail" ] || return 0
+    setup_say "unpacking Sendmail into $folder"
+    rm -rf "$new" "$folder"
+    mkdir -p "$new"
+    (cd "$new" && setup_quietly "apt-get download" apt-get download -qq \
+        sendmail-bin sendmail-base sendmail-cf) || exit
+    for package in "$new"/*.deb; do
+        setup_quietly "dpkg -x" dpkg -x "$package" "$new/unpacked"
+        rm "$package"
+    done
+    chmod -R u=rwX,go=rX "$new/unpacked" # nothing set-group-ID
+    mv "$new/unpacked" "$folder"
+    rmdir "$new"
 }
 
 # setup_quietly TITLE COMMAND…: its output only when it fails.

@@ -2,7 +2,13 @@
 
 import threading
 
+import pytest
+
 from harness.wait import wait_until
+
+# each test with Postfix and with Sendmail
+pytestmark = pytest.mark.usefixtures("mta")
+only_postfix = pytest.mark.parametrize("mta", ("postfix",), indirect=True)
 
 
 def test_messages_of_one_connection_do_not_mix(stack, name):
@@ -56,14 +62,14 @@ def test_second_hello_forgets_the_recipients(stack, name):
     assert len(stack.log.outcomes(mark)) == 1
 
 
-def test_pipelined_commands_get_their_answers_in_order(stack, name):
+def test_pipelined_commands_get_their_answers_in_order(stack, mta, name):
     gone = f"{name}gone@example.com"
     stack.suppress(gone)
     mark = stack.log.mark()
     with stack.dialogue() as smtp:
         replies = smtp.pipeline([
             "MAIL FROM:<p@nixie.test>", f"RCPT TO:<{name}1@example.com>",
-            f"RCPT TO:<{gone}>", "RCPT TO:<unknown@example.com>",
+            f"RCPT TO:<{gone}>", f"RCPT TO:<{mta.unknown}>",
             f"RCPT TO:<{name}2@example.com>", "DATA"])
         assert [reply.code for reply in replies] == [
             250, 250, 550, 550, 250, 354]
@@ -81,7 +87,7 @@ def test_message_to_refused_recipients_only_is_not_received(stack, name):
     with stack.dialogue() as smtp:
         smtp.mail()
         assert smtp.rcpt(gone).code == 550
-        assert smtp.command("DATA").code == 554
+        assert smtp.command("DATA").code in (503, 554)
         smtp.quit()
     assert [event["type"] for event in stack.log.outcomes(mark)] == [
         "suppressed"]
@@ -109,6 +115,7 @@ def test_client_that_goes_away_at_any_stage_harms_nobody(stack, name):
     assert stack.log.since(mark, recipient=f"{name}@example.com") == []
 
 
+@only_postfix
 def test_message_with_smtputf8(stack):
     recipient = "j\u00fcrgen@b\u00fccher.example"
     stack.suppress("gone@xn--bcher-kva.example")
@@ -127,6 +134,7 @@ def test_message_with_smtputf8(stack):
                       "sender": "j\u00f6rg@b\u00fccher.example"})
 
 
+@only_postfix
 def test_every_stage_at_which_postfix_refuses_is_recorded(stack, name):
     mark = stack.log.mark()
     with stack.dialogue() as smtp:
@@ -146,6 +154,7 @@ def test_every_stage_at_which_postfix_refuses_is_recorded(stack, name):
     assert stack.redis.keys("nixie:suppress:*closed*") == []
 
 
+@only_postfix
 def test_two_thousand_recipients_of_one_message(stack, name):
     addresses = [f"{name}n{i}@example.com" for i in range(2000)]
     stack.suppress(addresses[700])

@@ -2,6 +2,10 @@
 
 import pytest
 
+# each test with Postfix and with Sendmail
+pytestmark = pytest.mark.usefixtures("mta")
+only_postfix = pytest.mark.parametrize("mta", ("postfix",), indirect=True)
+
 SAME = (
     "victim@example.com",
     "VICTIM@EXAMPLE.COM",
@@ -52,7 +56,8 @@ INTERNATIONAL = (
 
 def answer(stack, spelling):
     with stack.dialogue() as smtp:
-        smtp.mail(parameters="SMTPUTF8")
+        offered = b"250-SMTPUTF8" in smtp.hello.lines
+        smtp.mail(parameters="SMTPUTF8" if offered else "")
         return smtp.rcpt(spelling)
 
 
@@ -62,9 +67,11 @@ def victim(stack):
 
 
 @pytest.mark.parametrize("spelling", SAME)
-def test_spelling_is_refused(stack, spelling):
+def test_spelling_is_refused(stack, mta, spelling):
     mark = stack.log.mark()
     reply = answer(stack, spelling)
+    if reply.code in mta.syntax_errors:
+        return
     assert reply.code == 550 and "suppressed" in reply.text, reply
     event = stack.log.wait(mark, type="suppressed")
     assert event["recipient"] == "victim@example.com"
@@ -83,16 +90,17 @@ def test_spelling_without_brackets_is_refused(stack):
 
 
 @pytest.mark.parametrize("other", OTHERS)
-def test_look_alike_is_let_through(stack, other):
+def test_look_alike_is_let_through(stack, mta, other):
     reply = answer(stack, other)
-    assert reply.code == 250, reply
+    assert reply.code in (250, *mta.syntax_errors), reply
 
 
 @pytest.mark.parametrize("key, spelling", INTERNATIONAL)
-def test_international_spelling_is_refused(stack, key, spelling):
+def test_international_spelling_is_refused(stack, mta, key, spelling):
     stack.suppress(key)
     reply = answer(stack, spelling)
-    assert reply.code == 550 and "suppressed" in reply.text, reply
+    if reply.code not in mta.syntax_errors:
+        assert reply.code == 550 and "suppressed" in reply.text, reply
 
 
 def test_address_literal_is_refused(stack):
@@ -101,6 +109,7 @@ def test_address_literal_is_refused(stack):
     assert answer(stack, "ann@[192.0.2.2]").code == 250
 
 
+@only_postfix  # Sendmail refuses more than 256 bytes itself
 def test_of_an_endless_mailbox_the_domain_is_looked_up(stack):
     stack.suppress("@endless.test")
     mark = stack.log.mark()

@@ -112,6 +112,9 @@ closed.test 554 5.7.1 Not from here
 class Postfix:
     """One instance; root is its folder, made here."""
 
+    unknown = "unknown@example.com"  # refused, and a milter is shown that
+    syntax_errors = ()  # refusals of odd addresses before milters see them
+
     def __init__(self, root, remote_port, milter_socket=None,
                  default_action="accept", extra=""):
         self.root = pathlib.Path(root)
@@ -133,6 +136,8 @@ class Postfix:
             path.mkdir(parents=True, exist_ok=True)
             shutil.chown(path, owner)
             path.chmod(mode)
+        self.log.touch()
+        self.log.chmod(0o644)  # postlogd(8) makes it for root alone
         main = MAIN_CF.format(root=self.root, hostname=HOSTNAME,
                               remote_port=self.remote_port)
         if self.milter_socket is not None:

@@ -56,6 +56,11 @@ class Handler(socketserver.StreamRequestHandler):
             self.answer(b"250 2.0.0 Ok")
 
     def rcpt(self, recipient):
+        reply = self.server.answers.get(recipient.lower())
+        if reply is not None:
+            self.server.take_refusal(recipient, reply[:3])
+            self.wfile.write(reply)
+            return
         for beginning, reply in RCPT_REPLIES:
             if recipient.lower().startswith(beginning):
                 self.server.take_refusal(recipient, reply[:3])
@@ -99,6 +104,7 @@ class RemoteServer(socketserver.ThreadingTCPServer):
         self.lock = threading.Lock()
         self.messages = []
         self.refused = []
+        self.answers = {}  # recipient -> whole reply to RCPT, with line ends
         self.thread = threading.Thread(
             target=self.serve_forever, kwargs={"poll_interval": 0.05},
             daemon=True)
@@ -126,6 +132,7 @@ class RemoteServer(socketserver.ThreadingTCPServer):
     def forget(self):
         with self.lock:
             self.messages.clear()
+            self.answers.clear()
             self.refused.clear()
 
     def recipients(self):

@@ -6,17 +6,19 @@ import shutil
 import tempfile
 
 from . import oracle
-from .nixied import Nixied
+from .nixied import Nixied, test_user
 from .postfix import Postfix
 from .redis import Redis, RedisError
 from .remote import RemoteServer
+from .sendmail import Sendmail
 from .wait import wait_until
 
 
 class World:
-    """What lasts for the whole run: folder, remote server, Postfix.
+    """What lasts for the whole run: folder, remote server, MTAs.
 
-    nixied changes below it: each listens on the same milter socket.
+    nixied changes below it: each listens on the same milter socket. Sendmail
+    is started when a test first wants it.
     """
 
     def __init__(self, **postfix):
@@ -24,11 +26,13 @@ class World:
         self.root.chmod(0o755)
         self.run = self.root / "run"
         self.run.mkdir()
-        self.run.chmod(0o777)
+        shutil.chown(self.run, test_user())
+        self.run.chmod(0o755)  # Sendmail trusts no folder open to all
         self.milter_socket = self.run / "milter.sock"
         self.remote = RemoteServer().start()
         self.postfix = Postfix(self.root / "postfix", self.remote.port,
                                self.milter_socket, **postfix)
+        self._sendmail = None
         self.stacks = 0
         self.stack = None  # the one whose nixied runs
 
@@ -36,8 +40,17 @@ class World:
         self.postfix.start()
         return self
 
+    @property
+    def sendmail(self):
+        if self._sendmail is None:
+            self._sendmail = Sendmail(self.remote.port, self.milter_socket)
+            self._sendmail.start()
+        return self._sendmail
+
     def stop(self):
         self.postfix.stop()
+        if self._sendmail is not None:
+            self._sendmail.stop()
         self.remote.stop()
         if not os.environ.get("NIXIE_KEEP"):
             shutil.rmtree(self.root)
@@ -49,6 +62,7 @@ class Stack:
     def __init__(self, world, redis_options=(), postfix=None, **settings):
         self.world = world
         self.postfix = postfix or world.postfix
+        self.mta = self.postfix  # the one that send() and dialogue() speak to
         self.remote = world.remote
         assert world.stack is None, "one nixied at a time: one milter socket"
         world.stack = self
@@ -71,7 +85,7 @@ class Stack:
         self.redis.cli("SET", f"nixie:suppress:{pattern}", note)
 
     def dialogue(self, **options):
-        return self.postfix.dialogue(**options)
+        return self.mta.dialogue(**options)
 
     def send(self, recipients, sender="sender@nixie.test", **options):
         """One message in one connection: ({recipient: reply}, reply)."""
@@ -98,9 +112,15 @@ class Stack:
             lambda: not self.behind(),
             lambda: f"the recorder has caught up: {self.behind()}\n"
             f"{self.nixied.error_text()[-2000:]}", timeout, pause=0.05)
-        found = oracle.differences(self.redis, self.nixied.prefix,
-                                   self.log.read())
-        assert not found, "\n".join(found[:20])
+        # what is decided then is logged a little later, and applied
+        wait_until(
+            lambda: not self.differences(),
+            lambda: "Redis is what the log tells: "
+            + "\n".join(self.differences()[:20]), timeout, pause=0.1)
+
+    def differences(self):
+        return oracle.differences(self.redis, self.nixied.prefix,
+                                  self.log.read())
 
     def stop(self):
         """Ends both, without a look at the result."""
