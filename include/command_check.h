@@ -57,14 +57,4 @@ void command_check_store(struct check *check);
 /* directory: where main.cf is; NULL: MAIL_CONFIG, or Postfix's default. */
 void command_check_postfix(struct check *check, const char *directory);
 
-/* What `postconf` says, by an argument vector; see command_postconf.c. */
-enum postconf_result {
-    POSTCONF_DONE,
-    POSTCONF_ABSENT, /* there is no Postfix */
-    POSTCONF_FAILED, /* it could not be asked, or had no answer */
-};
-/* words ends with NULL; *output is the caller's, NUL-terminated. */
-enum postconf_result command_postconf(const char *directory,
-                                      const char *const *words, char **output);
-
 #endif

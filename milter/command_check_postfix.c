@@ -1,5 +1,7 @@
 #include "command_check.h"
 
+#include "postconf.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -101,16 +103,16 @@ static enum postconf_result ask(const char *directory, struct postfix *postfix)
     char *output = NULL;
 
     memcpy(&values[1], parameters, sizeof parameters);
-    result = command_postconf(directory, values, &output);
+    result = postconf(directory, values, &output);
     if (result != POSTCONF_DONE) {
         return result;
     }
     take_values(postfix, output);
     free(output);
-    result = command_postconf(directory, services, &postfix->services);
+    result = postconf(directory, services, &postfix->services);
     /* without these, of an old Postfix, the rest can be told */
     if (result == POSTCONF_DONE &&
-        command_postconf(directory, overrides, &postfix->overrides) !=
+        postconf(directory, overrides, &postfix->overrides) !=
             POSTCONF_DONE) {
         postfix->overrides = NULL;
     }

@@ -1,8 +1,10 @@
+#include "postconf.h"
+
 #include "clock.h"
-#include "command_check.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
@@ -22,11 +24,19 @@ static pid_t start(char *const *argv, int output)
 {
     char path[] = "PATH=/usr/sbin:/usr/bin:/sbin:/bin";
     char locale[] = "LC_ALL=C";
-    char *const environment[] = {path, locale, NULL};
+    char instance[PATH_MAX + sizeof "MAIL_CONFIG="];
+    char *environment[] = {path, locale, NULL, NULL};
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
+    const char *config = getenv("MAIL_CONFIG");
     sigset_t defaults;
+    sigset_t none;
     pid_t child = -1;
+
+    if (config != NULL && strlen(config) < PATH_MAX) {
+        (void)stpcpy(stpcpy(instance, "MAIL_CONFIG="), config);
+        environment[2] = instance;
+    }
 
     if (posix_spawn_file_actions_init(&actions) != 0) {
         return -1;
@@ -37,8 +47,11 @@ static pid_t start(char *const *argv, int output)
     }
     (void)sigemptyset(&defaults);
     (void)sigaddset(&defaults, SIGPIPE);
+    (void)sigemptyset(&none); /* a daemon's threads block all of them */
     if (posix_spawnattr_setsigdefault(&attributes, &defaults) != 0 ||
-        posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF) != 0 ||
+        posix_spawnattr_setsigmask(&attributes, &none) != 0 ||
+        posix_spawnattr_setflags(
+            &attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK) != 0 ||
         posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null",
                                          O_RDONLY, 0) != 0 ||
         posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO) !=
@@ -121,8 +134,8 @@ static bool run(char *const *argv, char *output)
     return complete;
 }
 
-enum postconf_result command_postconf(const char *directory,
-                                      const char *const *words, char **output)
+enum postconf_result postconf(const char *directory, const char *const *words,
+                              char **output)
 {
     char *argv[WORDS_MAX + 4] = {NULL};
     size_t count = 0;

@@ -1,0 +1,103 @@
+/*
+ * maillog_message.h - messages on their way, by queue id
+ *
+ * What a line about a recipient does not say: sender, message id, size, who
+ * submitted it; how often it was tried; and whether nixie saw it come in, for
+ * which recipients: only then may its failures count. Filled from sessions as
+ * they end, from the delivery log, and after a restart from the event log.
+ *
+ * Queue ids are used again: what comes after `removed` of an id, or a reception
+ * with another message id, is another message. As the log may lag behind the
+ * sessions, the one before is kept, and found by the time of the line.
+ *
+ * Bounds   MAILLOG_MESSAGES messages and MAILLOG_RECIPIENTS recipients in all;
+ *          when full the message that was touched longest ago goes, and is
+ *          counted. Recipients are known by a 64-bit hash of the normal form.
+ * Owner    texts are copied; what is found is a copy.
+ * Threads  any: one lock.
+ */
+#ifndef NIXIE_MAILLOG_MESSAGE_H
+#define NIXIE_MAILLOG_MESSAGE_H
+
+#include "event.h"
+#include "maillog_line.h"
+#include "smtp_reply.h"
+#include "text.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define MAILLOG_MESSAGES   100000
+#define MAILLOG_RECIPIENTS 400000
+#define MAILLOG_TEXT_BYTES (16 * 1024 * 1024) /* of last replies, in all */
+
+#define MAILLOG_RECIPIENT_SIZE 321 /* MAILBOX_MAX and NUL */
+
+struct maillog_messages;
+
+struct maillog_messages *maillog_messages_new(void); /* NULL: no memory */
+void maillog_messages_free(struct maillog_messages *messages); /* or NULL */
+
+/*
+ * An event with a queue id: a reception tells that nixie saw the message for
+ * this recipient; delay and the final ones tell attempts. As they happen, and
+ * again when the event log is read back.
+ */
+void maillog_messages_learn(struct maillog_messages *messages,
+                            const struct event *event);
+
+/* SUBMISSION, MESSAGE, REMOVED of the delivery log. */
+void maillog_messages_note(struct maillog_messages *messages,
+                           const struct maillog_record *record);
+
+struct maillog_message {
+    bool known;               /* anything at all */
+    bool seen;                /* nixie saw it come in, for this recipient */
+    int64_t attempts;         /* before this one, of this recipient */
+    int64_t first_attempt_us; /* 0: none before */
+    int64_t last_attempt_us;  /* 0: none before */
+    int64_t arrival_us;       /* 0: unknown */
+    int64_t size;             /* EVENT_UNKNOWN */
+    bool has_sender;
+    bool delay_told; /* maillog_messages_tell() has been here */
+    char sender[321];
+    char message_id[513];
+    char auth_user[256];
+    char client_ip[65];
+    char client_name[256];
+    char envelope_id[101];
+    /* of the last failure of this recipient: what an expiry reports */
+    char last_diagnostic[513];
+    char last_enhanced_status[ENHANCED_STATUS_SIZE];
+    int last_reply_code;
+};
+
+/*
+ * at_us: when the line was written. recipient: who it was sent to, in normal
+ * form; final: after aliases, or unknown.
+ */
+void maillog_messages_find(struct maillog_messages *messages,
+                           struct text queue_id, int64_t at_us,
+                           struct text recipient, struct text final,
+                           struct maillog_message *found);
+
+/*
+ * The recipients of a message that wait to be tried again, one by one: *at is
+ * 0 before the first. False: there are no more. recipient: normal form.
+ */
+bool maillog_messages_waiting(struct maillog_messages *messages,
+                              struct text queue_id, int64_t at_us, size_t *at,
+                              char recipient[MAILLOG_RECIPIENT_SIZE],
+                              struct maillog_message *found);
+
+/* True for the first caller about this message: a notice goes out once. */
+bool maillog_messages_tell(struct maillog_messages *messages,
+                           struct text queue_id);
+
+struct maillog_messages_state {
+    uint64_t messages, recipients, replaced;
+};
+void maillog_messages_state(struct maillog_messages *messages,
+                            struct maillog_messages_state *state);
+
+#endif

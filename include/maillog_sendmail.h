@@ -1,0 +1,106 @@
+/*
+ * maillog_sendmail.h - the lines of Sendmail
+ *
+ * Source   logdelivery(), logsender(), rscheck(), returntosender(),
+ *          sm_syslog(), str2prt() and shortenstring() of Sendmail 8.17.
+ * Owner    texts lie in the message, or in the state until its next use.
+ * Threads  a state belongs to one.
+ */
+#ifndef NIXIE_MAILLOG_SENDMAIL_H
+#define NIXIE_MAILLOG_SENDMAIL_H
+
+#include "maillog_line.h"
+
+#define MAILLOG_SENDMAIL_JOINS  4 /* records in pieces at the same time */
+#define MAILLOG_SENDMAIL_ID_MAX 32
+
+/* Who writes: pieces of one record come from one process. */
+struct maillog_sendmail_writer {
+    int64_t pid;
+    size_t id_length;
+    char id[MAILLOG_SENDMAIL_ID_MAX];
+};
+
+struct maillog_sendmail_join {
+    struct maillog_sendmail_writer writer;
+    int64_t next; /* piece that is awaited; 0: unused */
+    size_t length;
+    bool cut;
+    char bytes[MAILLOG_LINE_MAX];
+};
+
+/* A list that was broken inside an address: the rest comes in the next line. */
+struct maillog_sendmail_broken {
+    struct maillog_sendmail_writer writer;
+    bool in_use;
+    bool quoted, bracketed; /* inside what of it */
+    unsigned comments;
+};
+
+struct maillog_sendmail {
+    struct maillog_sendmail_join joins[MAILLOG_SENDMAIL_JOINS];
+    struct maillog_sendmail_broken broken[MAILLOG_SENDMAIL_JOINS];
+    size_t next_join, next_broken;
+    char plain[MAILLOG_LINE_MAX]; /* without escapes */
+};
+
+/* "sendmail", "sm-mta", "sm-msp-queue", what begins so. */
+bool maillog_sendmail_program(struct text program);
+
+/*
+ * Takes "60215wXk003001: " and "60215wXk003001[2]: ", piece 0 and 2; NOQUEUE
+ * is unknown.
+ */
+bool maillog_sendmail_queue_id(struct text *message, struct text *queue_id,
+                               int64_t *piece);
+
+/* What stands behind the queue id; record has pid and queue_id. */
+enum maillog_kind maillog_sendmail_parse(struct maillog_sendmail *state,
+                                         int64_t piece, struct text message,
+                                         struct maillog_record *record);
+
+/* --- maillog_sendmail_join.c ------------------------------------------- */
+
+/*
+ * A piece joins those before it. True: *message is whole now. Without pieces
+ * it always was.
+ */
+bool maillog_sendmail_join(struct maillog_sendmail *state, int64_t piece,
+                           struct text *message, struct maillog_record *record);
+
+/* Undoes \\, \t, \ooo; in the state if there are any. */
+struct text maillog_sendmail_plain(struct maillog_sendmail *state,
+                                   struct text message);
+
+bool maillog_sendmail_is_writer(const struct maillog_sendmail_writer *writer,
+                                const struct maillog_record *record);
+void maillog_sendmail_set_writer(struct maillog_sendmail_writer *writer,
+                                 const struct maillog_record *record);
+
+/* --- maillog_sendmail_list.c ------------------------------------------- */
+
+/*
+ * Takes the list of recipients, and the ", " behind it, to what was broken
+ * off: record->recipients, more. False: there is no list, or no end to it.
+ */
+bool maillog_sendmail_list(struct maillog_sendmail *state, struct text *rest,
+                           struct maillog_record *record);
+
+/* The next address of a list, without <>; false: there are no more. */
+bool maillog_sendmail_address(struct text list, size_t *at,
+                              struct text *address);
+
+/* Behind the address that text begins with: at ',' or at the end of text. */
+size_t maillog_sendmail_address_end(struct text text);
+
+/* --- maillog_sendmail_status.c ----------------------------------------- */
+
+struct maillog_sendmail_result {
+    struct text mailer, dsn, reply, stat; /* as logged; unknown: not there */
+};
+
+/* False: it tells of no attempt (queued, quarantined). */
+bool maillog_sendmail_status(const struct maillog_sendmail_result *result,
+                             struct maillog_record *record);
+
+#endif

@@ -1,0 +1,24 @@
+/*
+ * maillog_trouble.h - a lasting fault of a log, told when it begins and ends
+ *
+ * Threads  one.
+ */
+#ifndef NIXIE_MAILLOG_TROUBLE_H
+#define NIXIE_MAILLOG_TROUBLE_H
+
+#define MAILLOG_PATH_SIZE 1024 /* of a path in a log line, escaped */
+
+struct maillog_trouble {
+    int cause; /* errno of what was told; 0: none */
+};
+
+/* text: what went wrong, printable. */
+void maillog_trouble_begin(struct maillog_trouble *trouble, const char *path,
+                           int cause, const char *text);
+void maillog_trouble_end(struct maillog_trouble *trouble, const char *path);
+
+/* For log lines; returns escaped. */
+const char *maillog_trouble_path(const char *path,
+                                 char escaped[MAILLOG_PATH_SIZE]);
+
+#endif

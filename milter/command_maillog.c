@@ -1,0 +1,180 @@
+#include "clock.h"
+#include "command.h"
+#include "command_rules.h"
+#include "event_id.h"
+#include "event_json.h"
+#include "maillog_follow.h"
+#include "maillog_message.h"
+#include "maillog_reader.h"
+#include "maillog_schedule.h"
+#include "outcome.h"
+#include "settings_share.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define NO_INSTANCE "0000000000000000" /* these events are in no log */
+#define FLUSH_EVERY 256
+
+struct maillog_run {
+    const struct command_call *call;
+    struct settings_share *share;
+    const struct settings *settings; /* borrowed from share */
+    struct maillog_follow *follow;
+    struct maillog_messages *messages;
+    struct outcome_judge *judge;
+    struct maillog_reader *reader;
+    struct maillog_schedule schedule;
+    struct event_id_source *ids;
+    int64_t seq;
+};
+
+static bool print_event(void *context, struct event *event)
+{
+    struct maillog_run *run = context;
+    char line[EVENT_LINE_MAX];
+    size_t length;
+
+    event->seq = ++run->seq;
+    event->node = text_of(run->settings->node);
+    event->instance = text_of(NO_INSTANCE);
+    event_id_make(run->ids, event->timestamp_us, event->event_id);
+    length = event_json_encode(event, line);
+    return fwrite(line, 1, length, stdout) == length &&
+           (run->seq % FLUSH_EVERY != 0 || command_output_flows());
+}
+
+/* Postfix's own times, those of the configuration, or Postfix's defaults. */
+static void make_schedule(struct maillog_run *run)
+{
+    struct error unheard;
+
+    maillog_schedule_init(&run->schedule);
+    if (run->settings->retry_schedule_is_postfix) {
+        (void)maillog_schedule_ask_postfix(&run->schedule, &unheard);
+    } else {
+        maillog_schedule_take_minutes(&run->schedule,
+                                      run->settings->retry_schedule_minutes,
+                                      run->settings->retry_schedule_steps);
+    }
+}
+
+static bool open_sources(struct maillog_run *run, struct error *error)
+{
+    const struct command_call *call = run->call;
+    const char **sources =
+        calloc((size_t)call->argument_count + 2, sizeof *sources);
+    const struct maillog_follow_options options = {
+        .sources = sources,
+        .from_start = true,
+    };
+
+    if (sources == NULL) {
+        error_set(error, "out of memory");
+        return false;
+    }
+    sources[0] = "-";
+    for (int i = 0; i < call->argument_count; i++) {
+        sources[i] = call->arguments[i];
+    }
+    run->follow = maillog_follow_new(&options, error);
+    free(sources);
+    return run->follow != NULL;
+}
+
+static bool make_parts(struct maillog_run *run, struct error *error)
+{
+    const struct outcome_judge_options judged = {.settings = run->share};
+    struct maillog_reader_options read = {
+        .settings = run->share,
+        .schedule = &run->schedule,
+        .take = print_event,
+        .context = run,
+    };
+
+    run->ids = event_id_source_new();
+    run->messages = maillog_messages_new();
+    run->judge = outcome_judge_new(&judged);
+    if (run->ids == NULL || run->messages == NULL || run->judge == NULL) {
+        error_set(error, "out of memory");
+        return false;
+    }
+    read.messages = run->messages;
+    read.judge = run->judge;
+    run->reader = maillog_reader_new(&read);
+    if (run->reader == NULL) {
+        error_set(error, "out of memory");
+    }
+    return run->reader != NULL;
+}
+
+static bool prepare(struct maillog_run *run, struct error *error)
+{
+    struct settings *settings = command_rules_settings(run->call, error);
+
+    if (settings == NULL) {
+        return false;
+    }
+    if (command_value(run->call, "trust") != NULL) {
+        settings->maillog_trust = TRUST_ALL;
+    }
+    run->share = settings_share_new(settings);
+    if (run->share == NULL) {
+        settings_free(settings);
+        error_set(error, "out of memory");
+        return false;
+    }
+    run->settings = settings_share_borrow(run->share);
+    make_schedule(run);
+    return make_parts(run, error) && open_sources(run, error);
+}
+
+static void read_lines(struct maillog_run *run)
+{
+    struct maillog_line line;
+    bool going = true;
+
+    while (going) {
+        switch (maillog_follow_next(run->follow, 1000, &line)) {
+        case MAILLOG_FOLLOW_LINE:
+            going = maillog_reader_line(run->reader, &line);
+            break;
+        case MAILLOG_FOLLOW_IDLE:
+            break;
+        case MAILLOG_FOLLOW_END:
+            (void)maillog_reader_release(run->reader, true);
+            going = false;
+            break;
+        }
+    }
+}
+
+static void release(struct maillog_run *run)
+{
+    maillog_reader_free(run->reader);
+    maillog_follow_free(run->follow);
+    outcome_judge_free(run->judge);
+    maillog_messages_free(run->messages);
+    event_id_source_free(run->ids);
+    if (run->settings != NULL) {
+        settings_share_return(run->share, run->settings);
+    }
+    settings_share_free(run->share);
+}
+
+enum command_status command_maillog(const struct command_call *call)
+{
+    struct maillog_run run = {.call = call};
+    struct error error = {"out of memory"};
+    enum command_status status = COMMAND_OK;
+
+    if (prepare(&run, &error)) {
+        read_lines(&run);
+    } else {
+        command_complain(call, "%s", error.text);
+        status = COMMAND_FAULT;
+    }
+    release(&run);
+    return status;
+}

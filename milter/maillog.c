@@ -1,0 +1,377 @@
+#include "maillog.h"
+
+#include "clock.h"
+#include "log.h"
+#include "maillog_follow.h"
+#include "maillog_reader.h"
+#include "maillog_resume.h"
+#include "maillog_schedule.h"
+#include "outcome.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define LOOK_MS      500 /* between looks at what waits, and whether to stop */
+#define SOON_MS      50
+#define MARK_MS      60000
+#define MARK_LINES   50000
+#define SCHEDULE_MS  (15 * 60 * 1000)
+#define LOG_PAUSE_MS 500
+
+struct maillog {
+    struct maillog_options options;
+    struct maillog_follow *follow;
+    struct maillog_reader *reader;
+    struct outcome_judge *judge;
+    struct maillog_schedule schedule;
+    int64_t schedule_ms; /* when it is asked for again */
+    bool told_schedule;  /* that it could not be asked */
+    struct source {      /* what is given of each, and not marked */
+        char position[MAILLOG_POSITION_SIZE];
+        uint64_t lines;
+        bool begun; /* it has given a line, or its place is told */
+    } * sources;
+    size_t source_count;
+    int64_t mark_ms;
+    bool fresh; /* the event log knows no place of any source */
+    pthread_t thread;
+    atomic_bool stopping;
+
+    pthread_mutex_t lock; /* guards state */
+    struct maillog_state state;
+};
+
+/* ---- what others are told ----------------------------------------------- */
+
+static void publish(struct maillog *maillog)
+{
+    struct maillog_reader_state read;
+    struct maillog_follow_state followed;
+
+    maillog_reader_state(maillog->reader, &read);
+    maillog_follow_state(maillog->follow, &followed);
+    (void)pthread_mutex_lock(&maillog->lock);
+    maillog->state = (struct maillog_state){
+        .lines = read.lines,
+        .events = read.outcomes,
+        .behind_bytes = followed.behind_bytes,
+        .truncations = followed.truncations,
+        .lost_files = followed.lost_files,
+        .unseen = read.unseen,
+    };
+    (void)pthread_mutex_unlock(&maillog->lock);
+}
+
+void maillog_state(struct maillog *maillog, struct maillog_state *state)
+{
+    (void)pthread_mutex_lock(&maillog->lock);
+    *state = maillog->state;
+    (void)pthread_mutex_unlock(&maillog->lock);
+}
+
+/* ---- into the event log -------------------------------------------------- */
+
+static void pause_ms(int64_t ms)
+{
+    const struct timespec pause = {(time_t)(ms / 1000),
+                                   (long)(ms % 1000) * 1000000L};
+
+    (void)nanosleep(&pause, NULL);
+}
+
+/*
+ * What the event log cannot take now stays in the delivery log: it waits. An
+ * event that is held will be written before any that comes after it.
+ */
+static bool take(void *context, struct event *event)
+{
+    struct maillog *maillog = context;
+
+    while (!atomic_load(&maillog->stopping)) {
+        struct event_log_state state;
+
+        event_log_state(maillog->options.log, &state);
+        if (!state.failing) {
+            switch (event_log_append(maillog->options.log, event)) {
+            case EVENT_LOG_WRITTEN:
+            case EVENT_LOG_HELD:
+                return true;
+            case EVENT_LOG_LOST:
+                break;
+            }
+        }
+        pause_ms(LOG_PAUSE_MS);
+    }
+    return false;
+}
+
+static void mark(struct maillog *maillog, bool all)
+{
+    int64_t now_ms = clock_monotonic_ms();
+    bool due = all || now_ms >= maillog->mark_ms;
+
+    if (maillog_reader_waits(maillog->reader)) {
+        return;
+    }
+    for (size_t i = 0; i < maillog->source_count; i++) {
+        struct source *source = &maillog->sources[i];
+        struct event event;
+
+        if (source->lines == 0 || (!due && source->lines < MARK_LINES)) {
+            continue;
+        }
+        event_init(&event, EVENT_MARK, clock_now_us());
+        event.maillog_position = text_of(source->position);
+        (void)event_log_append(maillog->options.log, &event);
+        source->lines = 0;
+    }
+    if (due) {
+        maillog->mark_ms = now_ms + MARK_MS;
+    }
+}
+
+/* ---- when it is tried again ---------------------------------------------- */
+
+/* Postfix may be reconfigured, and so may nixied. */
+static void look_at_schedule(struct maillog *maillog)
+{
+    const struct settings *settings =
+        settings_share_borrow(maillog->options.settings);
+    struct error error;
+
+    maillog->schedule_ms = clock_monotonic_ms() + SCHEDULE_MS;
+    if (!settings->retry_schedule_is_postfix) {
+        maillog_schedule_take_minutes(&maillog->schedule,
+                                      settings->retry_schedule_minutes,
+                                      settings->retry_schedule_steps);
+    } else if (maillog_schedule_ask_postfix(&maillog->schedule, &error)) {
+        maillog->told_schedule = false;
+    } else {
+        maillog->schedule.steps = 0;
+        if (!maillog->told_schedule) {
+            maillog->told_schedule = true;
+            log_warning("retry_schedule: postfix's own defaults are taken: "
+                        "error=\"%s\"",
+                        error.text);
+        }
+    }
+    settings_share_return(maillog->options.settings, settings);
+}
+
+/* ---- the thread -----------------------------------------------------------
+ */
+
+static bool resume(struct maillog *maillog)
+{
+    const struct settings *settings =
+        settings_share_borrow(maillog->options.settings);
+    struct maillog_resume resume = {
+        .event_log = settings->event_log,
+        .follow = maillog->follow,
+        .reader = maillog->reader,
+        .messages = maillog->options.messages,
+        .stopping = &maillog->stopping,
+    };
+    struct error error = {""};
+    bool resumed = maillog_resume(&resume, &error);
+
+    maillog->fresh = resume.positions == 0;
+    if (!resumed) {
+        log_error("the delivery log is not followed until nixied can read its "
+                  "own event log: error=\"%s\"",
+                  error.text);
+    }
+    settings_share_return(maillog->options.settings, settings);
+    return resumed;
+}
+
+/*
+ * Where each source stands is a line of the event log as soon as that is known:
+ * else lines that come while nobody reads would be passed over. Only between
+ * lines, all of whose events are written.
+ */
+static void begin(struct maillog *maillog)
+{
+    for (size_t i = 0; i < maillog->source_count; i++) {
+        struct source *source = &maillog->sources[i];
+
+        if (!source->begun && source->lines == 0 &&
+            maillog_follow_position(maillog->follow, i, source->position)) {
+            source->begun = true;
+            source->lines = 1;
+        }
+    }
+    mark(maillog, true);
+}
+
+/* The first line of a source that has no place in the event log yet. */
+static void begin_at(struct maillog *maillog, struct source *source,
+                     const char *position)
+{
+    source->begun = true;
+    if (maillog->fresh) {
+        memcpy(source->position, position, sizeof source->position);
+        source->lines = 1;
+        mark(maillog, true);
+    }
+}
+
+static bool take_line(struct maillog *maillog, const struct maillog_line *line)
+{
+    struct source *source = &maillog->sources[line->source];
+    struct maillog_reader_state before;
+    struct maillog_reader_state after;
+
+    if (!source->begun) {
+        begin_at(maillog, source, line->before);
+    }
+
+    maillog_reader_state(maillog->reader, &before);
+    if (!maillog_reader_line(maillog->reader, line)) {
+        return false;
+    }
+    maillog_reader_state(maillog->reader, &after);
+    memcpy(source->position, line->position, sizeof source->position);
+    source->lines = after.outcomes == before.outcomes ? source->lines + 1 : 0;
+    if (source->lines >= MARK_LINES) {
+        mark(maillog, false);
+    }
+    return true;
+}
+
+static void *run(void *context)
+{
+    struct maillog *maillog = context;
+    bool going = false;
+    bool begun = false;
+
+    while (!(going = resume(maillog)) && !atomic_load(&maillog->stopping)) {
+        pause_ms(LOG_PAUSE_MS);
+    }
+    while (going && !atomic_load(&maillog->stopping)) {
+        struct maillog_line line;
+        bool waits = maillog_reader_waits(maillog->reader);
+
+        switch (maillog_follow_next(maillog->follow,
+                                    !begun  ? 0
+                                    : waits ? SOON_MS
+                                            : LOOK_MS,
+                                    &line)) {
+        case MAILLOG_FOLLOW_LINE:
+            going = take_line(maillog, &line);
+            break;
+        case MAILLOG_FOLLOW_IDLE:
+            going = maillog_reader_release(maillog->reader, false);
+            publish(maillog);
+            if (going && !begun && !maillog_reader_waits(maillog->reader)) {
+                begun = true;
+                begin(maillog);
+            }
+            break;
+        case MAILLOG_FOLLOW_END:
+            going = false;
+            break;
+        }
+        if (clock_monotonic_ms() >= maillog->schedule_ms) {
+            look_at_schedule(maillog);
+        }
+        if (clock_monotonic_ms() >= maillog->mark_ms) {
+            publish(maillog);
+            mark(maillog, false);
+        }
+    }
+    if (going) { /* else the last line may be given in part */
+        mark(maillog, true);
+    }
+    return NULL;
+}
+
+static void free_maillog(struct maillog *maillog)
+{
+    maillog_reader_free(maillog->reader);
+    maillog_follow_free(maillog->follow);
+    outcome_judge_free(maillog->judge);
+    free(maillog->sources);
+    (void)pthread_mutex_destroy(&maillog->lock);
+    free(maillog);
+}
+
+static bool make_parts(struct maillog *maillog, struct error *error)
+{
+    const struct settings *settings =
+        settings_share_borrow(maillog->options.settings);
+    const struct maillog_follow_options where = {
+        .sources = (const char *const *)settings->maillog,
+        .follow = true,
+    };
+    const struct outcome_judge_options judged = {
+        .settings = maillog->options.settings,
+        .list = maillog->options.list,
+        .unclassified = maillog->options.unclassified,
+    };
+    struct maillog_reader_options read = {
+        .settings = maillog->options.settings,
+        .messages = maillog->options.messages,
+        .schedule = &maillog->schedule,
+        .take = take,
+        .context = maillog,
+    };
+
+    while (settings->maillog[maillog->source_count] != NULL) {
+        maillog->source_count++;
+    }
+    maillog->follow = maillog_follow_new(&where, error);
+    settings_share_return(maillog->options.settings, settings);
+    if (maillog->follow == NULL) {
+        return false;
+    }
+    maillog->judge = outcome_judge_new(&judged);
+    read.judge = maillog->judge;
+    maillog->reader = maillog->judge == NULL ? NULL : maillog_reader_new(&read);
+    maillog->sources =
+        calloc(maillog->source_count + 1, sizeof maillog->sources[0]);
+    if (maillog->reader == NULL || maillog->sources == NULL) {
+        error_set(error, "maillog: out of memory");
+        return false;
+    }
+    return true;
+}
+
+struct maillog *maillog_start(const struct maillog_options *options,
+                              struct error *error)
+{
+    struct maillog *maillog = calloc(1, sizeof *maillog);
+
+    if (maillog == NULL || pthread_mutex_init(&maillog->lock, NULL) != 0) {
+        free(maillog);
+        error_set(error, "maillog: out of memory");
+        return NULL;
+    }
+    maillog->options = *options;
+    maillog->mark_ms = clock_monotonic_ms() + MARK_MS;
+    maillog_schedule_init(&maillog->schedule);
+    if (!make_parts(maillog, error)) {
+        free_maillog(maillog);
+        return NULL;
+    }
+    if (pthread_create(&maillog->thread, NULL, run, maillog) != 0) {
+        error_set(error, "maillog: no thread");
+        free_maillog(maillog);
+        return NULL;
+    }
+    return maillog;
+}
+
+void maillog_stop(struct maillog *maillog)
+{
+    if (maillog == NULL) {
+        return;
+    }
+    atomic_store(&maillog->stopping, true);
+    maillog_follow_stop(maillog->follow);
+    (void)pthread_join(maillog->thread, NULL);
+    free_maillog(maillog);
+}

@@ -1,0 +1,386 @@
+#include "maillog_outcome.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct text known(const char *string)
+{
+    return string[0] == '\0' ? (struct text){NULL, 0} : text_of(string);
+}
+
+/* ---- whose it is -------------------------------------------------------- */
+
+static bool is_same(struct text text, const char *bytes, size_t length)
+{
+    return text.length == length && strncasecmp(text.bytes, bytes, length) == 0;
+}
+
+/* "host", "host:port", "[address]", "[address]:port", "private/socket" */
+static bool names_relay(const char *entry, const struct maillog_record *record)
+{
+    const char *end = entry[0] == '[' ? strchr(entry, ']') : NULL;
+    const char *colon = strchr(end != NULL ? end : entry, ':');
+    size_t length = colon != NULL ? (size_t)(colon - entry) : strlen(entry);
+
+    if (colon != NULL && strtol(colon + 1, NULL, 10) != record->relay_port) {
+        return false;
+    }
+    if (end != NULL) {
+        entry++;
+        length = (size_t)(end - entry);
+    }
+    return (record->relay.bytes != NULL &&
+            is_same(record->relay, entry, length)) ||
+           (record->relay_ip.bytes != NULL &&
+            is_same(record->relay_ip, entry, length));
+}
+
+static bool is_internal(const struct settings *settings,
+                        const struct maillog_record *record)
+{
+    for (size_t i = 0; settings->internal_relays != NULL &&
+                       settings->internal_relays[i] != NULL;
+         i++) {
+        if (names_relay(settings->internal_relays[i], record)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* LMTP to a program of this host: a mailbox of ours, as local(8) has. */
+static bool is_on_this_host(const struct maillog_record *record)
+{
+    return record->local || (record->relay_ip.bytes != NULL &&
+                             memchr(record->relay_ip.bytes, '/',
+                                    record->relay_ip.length) != NULL);
+}
+
+/* Of a mailbox without domain, as a local mailer logs it: this host's. */
+static bool parse(const struct settings *settings, struct text address,
+                  struct mailbox *mailbox)
+{
+    char whole[MAILBOX_MAX + 1];
+    int length;
+
+    switch (mailbox_parse(address, &settings->mailbox_rules, mailbox)) {
+    case MAILBOX_OK:
+        return true;
+    case MAILBOX_LOCAL:
+        length = snprintf(whole, sizeof whole, "%s@%s", mailbox->address,
+                          settings->node);
+        return length > 0 && (size_t)length < sizeof whole &&
+               mailbox_parse(text_of(whole), &settings->mailbox_rules,
+                             mailbox) == MAILBOX_OK;
+    case MAILBOX_LONG:
+    case MAILBOX_INVALID:
+        break;
+    }
+    return false;
+}
+
+/*
+ * The address that the message was sent to: before our aliases, if the log
+ * tells it whole (of an unqualified one it does not).
+ */
+static bool take_recipient(const struct maillog_sources *sources,
+                           const struct maillog_record *record,
+                           struct text logged, struct maillog_outcome *outcome)
+{
+    const struct settings *settings = sources->settings;
+    struct event *event = &outcome->event;
+    struct text sent_to = logged;
+    bool aliased =
+        record->original_recipient.bytes != NULL &&
+        mailbox_parse(record->original_recipient, &settings->mailbox_rules,
+                      &outcome->recipient) == MAILBOX_OK;
+
+    if (!parse(settings, logged, &outcome->final)) {
+        return false;
+    }
+    if (aliased) {
+        sent_to = record->original_recipient;
+    } else {
+        outcome->recipient = outcome->final;
+    }
+    event->recipient = known(outcome->recipient.address);
+    event->recipient_domain = known(outcome->recipient.domain);
+    if (!text_is(sent_to, outcome->recipient.address)) {
+        event->original_recipient = sent_to;
+    }
+    if (strcmp(outcome->final.address, outcome->recipient.address) != 0) {
+        event->final_recipient = known(outcome->final.address);
+    }
+    return true;
+}
+
+/* ---- what is known of the message --------------------------------------- */
+
+static void take_message(struct maillog_outcome *outcome)
+{
+    const struct maillog_message *message = &outcome->message;
+    struct event *event = &outcome->event;
+
+    if (message->has_sender) {
+        event->sender = text_of(message->sender);
+    }
+    event->message_id = known(message->message_id);
+    event->envelope_id = known(message->envelope_id);
+    event->auth_user = known(message->auth_user);
+    event->client_ip = known(message->client_ip);
+    event->client_name = known(message->client_name);
+    event->size = message->size;
+}
+
+static void take_attempt(struct maillog_outcome *outcome, int64_t at_us,
+                         int64_t delay_s)
+{
+    const struct maillog_message *message = &outcome->message;
+    struct event *event = &outcome->event;
+    int64_t first_us =
+        message->first_attempt_us > 0 ? message->first_attempt_us : at_us;
+
+    event->attempt = message->attempts + 1;
+    if (delay_s >= 0) {
+        event->queue_seconds = delay_s;
+    } else if (message->arrival_us > 0 && message->arrival_us <= at_us) {
+        event->queue_seconds = (at_us - message->arrival_us) / 1000000;
+    }
+    clock_format(first_us, outcome->first_at);
+    event->first_attempt_at = text_of(outcome->first_at);
+}
+
+static void take_horizon(const struct maillog_sources *sources,
+                         struct maillog_outcome *outcome)
+{
+    const struct maillog_message *message = &outcome->message;
+    struct event *event = &outcome->event;
+    int64_t at_us = event->timestamp_us;
+    struct maillog_attempt attempt = {
+        .attempt = event->attempt,
+        .at_us = at_us,
+        .arrival_us = event->queue_seconds != EVENT_UNKNOWN
+                          ? at_us - event->queue_seconds * 1000000
+                          : message->arrival_us,
+        .first_us =
+            message->first_attempt_us > 0 ? message->first_attempt_us : at_us,
+        .null_sender = message->has_sender && message->sender[0] == '\0',
+    };
+    struct maillog_horizon horizon;
+
+    maillog_schedule_look(sources->schedule, &attempt, &horizon);
+    event->attempts_left = horizon.attempts_left;
+    if (horizon.next_us > 0) {
+        clock_format(horizon.next_us, outcome->next_at);
+        event->next_attempt_at = text_of(outcome->next_at);
+    }
+    clock_format(horizon.expires_us, outcome->expires_at);
+    event->expires_at = text_of(outcome->expires_at);
+    event->estimated = 1;
+}
+
+/* ---- what was said ------------------------------------------------------ */
+
+static const char *stage_name(enum bounce_stage stage)
+{
+    return stage == BOUNCE_STAGE_UNKNOWN ? NULL : bounce_stage_name(stage);
+}
+
+static void take_reply(const struct maillog_record *record,
+                       struct maillog_outcome *outcome)
+{
+    struct event *event = &outcome->event;
+    struct smtp_reply reply;
+
+    smtp_reply_parse(record->reply, &reply);
+    if (record->remote && reply.code >= 200) {
+        event->reply_code = reply.code;
+    }
+    if (enhanced_status_is_valid(record->enhanced_status)) {
+        event->enhanced_status = record->enhanced_status;
+    }
+    if (record->reply.length > 0) {
+        event->diagnostic = record->reply;
+    }
+    event->smtp_stage = text_of(stage_name(record->stage));
+    event->remote_mta = record->relay;
+    event->remote_ip = record->relay_ip;
+}
+
+/*
+ * Only verdicts from downstream about mail that we saw come in, and that
+ * somebody sent: a bounce of our own has no sender, and anyone can cause it.
+ */
+static bool is_believed(const struct maillog_sources *sources,
+                        const struct maillog_record *record,
+                        const struct maillog_outcome *outcome)
+{
+    const struct maillog_message *message = &outcome->message;
+    bool ours = sources->settings->maillog_trust == TRUST_ALL || message->seen;
+
+    return ours && !is_on_this_host(record) &&
+           !(message->has_sender && message->sender[0] == '\0') &&
+           !is_internal(sources->settings, record);
+}
+
+static enum event_type type_of(const struct maillog_record *record)
+{
+    if (record->kind == MAILLOG_REJECTION) {
+        return EVENT_REJECTION;
+    }
+    switch (record->status) {
+    case MAILLOG_SENT:
+        return EVENT_DELIVERY;
+    case MAILLOG_DEFERRED:
+        return EVENT_DELAY;
+    case MAILLOG_BOUNCED:
+        break;
+    }
+    return EVENT_BOUNCE;
+}
+
+static void begin(struct maillog_outcome *outcome, enum event_type type,
+                  const struct maillog_record *record)
+{
+    event_init(&outcome->event, type, record->timestamp_us);
+    outcome->event.origin = text_of("maillog");
+    outcome->event.queue_id = record->queue_id;
+    memset(&outcome->facts, 0, sizeof outcome->facts);
+    memset(&outcome->message, 0, sizeof outcome->message);
+    outcome->message.size = EVENT_UNKNOWN;
+}
+
+static bool is_taken(const struct settings *settings,
+                     const struct maillog_record *record)
+{
+    switch (settings->maillog_rejections) {
+    case REJECTIONS_NONE:
+        return false;
+    case REJECTIONS_SENDMAIL:
+        return record->sendmail;
+    case REJECTIONS_ALL:
+        break;
+    }
+    return true;
+}
+
+static bool make_rejection(const struct maillog_sources *sources,
+                           const struct maillog_record *record,
+                           struct text recipient,
+                           struct maillog_outcome *outcome)
+{
+    struct event *event = &outcome->event;
+
+    if (!is_taken(sources->settings, record) ||
+        !take_recipient(sources, record, recipient, outcome)) {
+        return false;
+    }
+    take_reply(record, outcome);
+    if (event->reply_code == EVENT_UNKNOWN) {
+        struct smtp_reply reply;
+
+        smtp_reply_parse(record->reply, &reply);
+        event->reply_code = reply.code >= 400 ? reply.code : EVENT_UNKNOWN;
+    }
+    event->remote_mta = (struct text){NULL, 0};
+    event->remote_ip = (struct text){NULL, 0};
+    event->client_ip = record->client_ip;
+    event->client_name = record->client_name;
+    if (record->has_sender) {
+        event->sender = record->sender;
+    }
+    event->decided_by = text_of("mta");
+    return true;
+}
+
+/* Postfix's discard(8) says "sent" of what nobody gets. */
+static bool is_discarded(const struct maillog_record *record)
+{
+    static const char program[] = "/discard";
+    const size_t length = sizeof program - 1;
+
+    return record->program.length > length &&
+           memcmp(record->program.bytes + record->program.length - length,
+                  program, length) == 0;
+}
+
+bool maillog_outcome_make(const struct maillog_sources *sources,
+                          const struct maillog_record *record,
+                          struct text recipient,
+                          struct maillog_outcome *outcome)
+{
+    struct event *event = &outcome->event;
+
+    begin(outcome, type_of(record), record);
+    if (record->kind == MAILLOG_REJECTION) {
+        return make_rejection(sources, record, recipient, outcome);
+    }
+    if (record->forwarded || is_discarded(record) ||
+        record->queue_id.bytes == NULL ||
+        (record->status == MAILLOG_SENT &&
+         is_internal(sources->settings, record)) ||
+        !take_recipient(sources, record, recipient, outcome)) {
+        return false;
+    }
+    maillog_messages_find(sources->messages, record->queue_id,
+                          record->timestamp_us, event->recipient,
+                          event->final_recipient, &outcome->message);
+    take_message(outcome);
+    take_reply(record, outcome);
+    take_attempt(outcome, record->timestamp_us, record->delay_s);
+    if (event->type == EVENT_DELAY) {
+        take_horizon(sources, outcome);
+    }
+    if (event->type != EVENT_DELIVERY) {
+        event->decided_by = text_of(record->remote ? "remote" : "mta");
+    }
+    outcome->facts = (struct outcome_facts){
+        .reply = record->reply,
+        .stage = record->stage,
+        .believed = is_believed(sources, record, outcome),
+        .destination = record->destination,
+    };
+    return true;
+}
+
+/* ---- given up ----------------------------------------------------------- */
+
+bool maillog_outcome_expire(const struct maillog_sources *sources,
+                            const struct maillog_record *record, size_t *at,
+                            struct maillog_outcome *outcome)
+{
+    const struct mailbox_rules as_it_is = {.keep_local_case = true};
+    struct event *event = &outcome->event;
+    struct maillog_message *message = &outcome->message;
+    char address[MAILLOG_RECIPIENT_SIZE];
+
+    begin(outcome, EVENT_EXPIRATION, record);
+    do {
+        if (!maillog_messages_waiting(sources->messages, record->queue_id,
+                                      record->timestamp_us, at, address,
+                                      message)) {
+            return false;
+        }
+    } while (mailbox_parse(text_of(address), &as_it_is, &outcome->recipient) !=
+             MAILBOX_OK);
+    event->recipient = known(outcome->recipient.address);
+    event->recipient_domain = known(outcome->recipient.domain);
+    take_message(outcome);
+    take_attempt(outcome, record->timestamp_us, record->delay_s);
+    event->attempt = message->attempts; /* no new one: the last was it */
+    event->attempts_left = 0;
+    if (message->last_reply_code > 0) {
+        event->reply_code = message->last_reply_code;
+    }
+    event->enhanced_status = known(message->last_enhanced_status);
+    event->diagnostic = known(message->last_diagnostic);
+    event->decided_by = text_of("mta");
+    outcome->facts = (struct outcome_facts){
+        .reply = known(message->last_diagnostic),
+        .believed =
+            (sources->settings->maillog_trust == TRUST_ALL || message->seen) &&
+            message->has_sender && message->sender[0] != '\0',
+    };
+    return true;
+}

@@ -1,0 +1,428 @@
+#include "maillog_postfix.h"
+
+#include "maillog_scan.h"
+#include "smtp_reply.h"
+
+#define RECORD_MAX 2000 /* bytes that Postfix logs at most, after the tag */
+
+/* --- programs ---------------------------------------------------------- */
+
+static const struct program {
+    const char *name;
+    unsigned lines;
+} programs[] = {
+    {"smtp", MAILLOG_POSTFIX_DELIVERS | MAILLOG_POSTFIX_REMOTE},
+    {"lmtp", MAILLOG_POSTFIX_DELIVERS | MAILLOG_POSTFIX_REMOTE},
+    {"smtpd", MAILLOG_POSTFIX_SERVER},
+    {"qmgr", MAILLOG_POSTFIX_QUEUE | MAILLOG_POSTFIX_REMOVES |
+                 MAILLOG_POSTFIX_DELIVERS},
+    {"cleanup", MAILLOG_POSTFIX_CLEANUP | MAILLOG_POSTFIX_REMOVES |
+                    MAILLOG_POSTFIX_DELIVERS},
+    {"local", MAILLOG_POSTFIX_DELIVERS | MAILLOG_POSTFIX_LOCAL},
+    {"virtual", MAILLOG_POSTFIX_DELIVERS | MAILLOG_POSTFIX_LOCAL},
+    {"pipe", MAILLOG_POSTFIX_DELIVERS | MAILLOG_POSTFIX_LOCAL},
+    {"error", MAILLOG_POSTFIX_DELIVERS | MAILLOG_POSTFIX_COPIES},
+    {"retry", MAILLOG_POSTFIX_DELIVERS | MAILLOG_POSTFIX_COPIES},
+    {"discard", MAILLOG_POSTFIX_DELIVERS},
+    {"pickup", MAILLOG_POSTFIX_PICKUP},
+    {"postscreen", MAILLOG_POSTFIX_SERVER},
+    {"postsuper", MAILLOG_POSTFIX_REMOVES},
+    {"nqmgr", MAILLOG_POSTFIX_QUEUE | MAILLOG_POSTFIX_REMOVES |
+                  MAILLOG_POSTFIX_DELIVERS},
+    {"oqmgr", MAILLOG_POSTFIX_QUEUE | MAILLOG_POSTFIX_REMOVES |
+                  MAILLOG_POSTFIX_DELIVERS},
+};
+
+unsigned maillog_postfix_program(struct text program)
+{
+    const char *slash = program.length == 0
+                            ? NULL
+                            : memrchr(program.bytes, '/', program.length);
+    struct text name = program;
+
+    if (slash == NULL) {
+        return 0;
+    }
+    maillog_skip(&name, (size_t)(slash - program.bytes) + 1);
+    for (size_t i = 0; i < sizeof programs / sizeof programs[0]; i++) {
+        if (name.length > 0 && programs[i].name[0] == name.bytes[0] &&
+            text_is(name, programs[i].name)) {
+            return programs[i].lines;
+        }
+    }
+    return 0;
+}
+
+/* --- queue id ---------------------------------------------------------- */
+
+/* No vowels, so that no word is an id. */
+static bool is_long_digit(char byte)
+{
+    const uint32_t vowels = 1U << ('a' & 31) | 1U << ('e' & 31) |
+                            1U << ('i' & 31) | 1U << ('o' & 31) |
+                            1U << ('u' & 31);
+
+    return maillog_is_digit(byte) || (vowels >> (byte & 31) & 1) == 0;
+}
+
+static bool is_short_digit(char byte)
+{
+    return maillog_is_digit(byte) || (byte >= 'A' && byte <= 'F');
+}
+
+static bool is_queue_id(struct text word)
+{
+    bool is_short = word.length >= 6;
+    bool is_long = word.length >= 10;
+
+    for (size_t i = 0; i < word.length && (is_short || is_long); i++) {
+        is_short = is_short && is_short_digit(word.bytes[i]);
+        is_long = is_long && is_long_digit(word.bytes[i]);
+    }
+    return is_short || is_long;
+}
+
+bool maillog_postfix_queue_id(struct text *message, struct text *queue_id)
+{
+    struct text word = {message->bytes, maillog_word_length(*message)};
+
+    queue_id->bytes = NULL;
+    queue_id->length = 0;
+    if (message->length < word.length + 2 ||
+        message->bytes[word.length] != ':' ||
+        message->bytes[word.length + 1] != ' ') {
+        return false;
+    }
+    if (is_queue_id(word)) {
+        *queue_id = word;
+    } else if (!text_is(word, "NOQUEUE")) {
+        return false;
+    }
+    maillog_skip(message, word.length + 2);
+    return true;
+}
+
+/* --- outcomes ---------------------------------------------------------- */
+
+/* "none", "local", "mx.example.net[192.0.2.25]:25", a service's name. */
+static void take_relay(struct text relay, struct maillog_record *record)
+{
+    if (!maillog_take_peer(&relay, &record->relay, &record->relay_ip)) {
+        if (!text_is(relay, "none")) {
+            record->relay = relay;
+        }
+        return;
+    }
+    if (MAILLOG_TAKE(&relay, ":")) {
+        (void)maillog_take_number(&relay, &record->relay_port);
+    }
+}
+
+/* "0.34", "12", and what else is made of digits, dots and slashes. */
+static bool take_delay(struct text *rest, struct maillog_record *record)
+{
+    if (!maillog_take_number(rest, &record->delay_s)) {
+        return false;
+    }
+    while (rest->length > 0 &&
+           (maillog_is_digit(rest->bytes[0]) || rest->bytes[0] == '.')) {
+        maillog_skip(rest, 1);
+    }
+    return true;
+}
+
+static bool take_numbers(struct text *rest, struct maillog_record *record)
+{
+    int64_t reuse;
+
+    if (MAILLOG_TAKE(rest, ", conn_use=") &&
+        !maillog_take_number(rest, &reuse)) {
+        return false;
+    }
+    if (!MAILLOG_TAKE(rest, ", delay=") || !take_delay(rest, record)) {
+        return false;
+    }
+    if (MAILLOG_TAKE(rest, ", delays=")) {
+        while (rest->length > 0 &&
+               (maillog_is_digit(rest->bytes[0]) || rest->bytes[0] == '.' ||
+                rest->bytes[0] == '/')) {
+            maillog_skip(rest, 1);
+        }
+    }
+    return true;
+}
+
+static bool take_status(struct text *rest, struct maillog_record *record)
+{
+    static const struct word {
+        const char *word;
+        enum maillog_status status;
+    } words[] = {
+        {"sent", MAILLOG_SENT},
+        {"deferred", MAILLOG_DEFERRED},
+        {"bounced", MAILLOG_BOUNCED},
+        {"SOFTBOUNCE", MAILLOG_DEFERRED},
+    };
+    struct text word = {rest->bytes, maillog_word_length(*rest)};
+
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        if (text_is(word, words[i].word)) {
+            record->status = words[i].status;
+            maillog_skip(rest, word.length);
+            return true;
+        }
+    }
+    return false; /* deliverable, undeliverable: no mail was sent */
+}
+
+/*
+ * Where addresses are logged without quotes (info_log_address_format =
+ * internal, Postfix before 3.5), a local part may hold all that follows one,
+ * up to another "status=(". Nothing tells it from a remote text that imitates
+ * this, so neither is believed.
+ */
+static bool is_ambiguous(struct text reason)
+{
+    static const char *const fields[] = {
+        ">, relay=",
+        ", delay=",
+        ", dsn=",
+        ", status=",
+    };
+
+    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
+        const char *found = maillog_find(reason, fields[i]);
+
+        if (found == NULL) {
+            return false;
+        }
+        maillog_skip(&reason, (size_t)(found - reason.bytes));
+    }
+    return true;
+}
+
+static bool take_reason(unsigned program, struct text rest, size_t length,
+                        struct maillog_record *record)
+{
+    if (rest.length == 0) { /* cut right here */
+        record->cut = true;
+        return true;
+    }
+    if (!MAILLOG_TAKE(&rest, " (")) {
+        return false;
+    }
+    record->cut = record->cut || length >= RECORD_MAX || rest.length == 0 ||
+                  rest.bytes[rest.length - 1] != ')';
+    if (!record->cut) {
+        rest.length--;
+    }
+    if (is_ambiguous(rest)) {
+        return false;
+    }
+    maillog_postfix_reason(program, rest, record);
+    return true;
+}
+
+static bool take_addresses(struct text *rest, struct maillog_record *record)
+{
+    return maillog_take_path(rest, &record->recipients) &&
+           record->recipients.length > 0 &&
+           (!MAILLOG_TAKE(rest, ", orig_to=<") ||
+            maillog_take_path(rest, &record->original_recipient)) &&
+           MAILLOG_TAKE(rest, ", relay=");
+}
+
+/* Behind "to=<"; length is that of the whole message. */
+static enum maillog_kind take_outcome(unsigned program, struct text rest,
+                                      size_t length,
+                                      struct maillog_record *record)
+{
+    struct text relay;
+
+    if (!take_addresses(&rest, record)) {
+        return MAILLOG_NOTHING;
+    }
+    relay = maillog_take_until(&rest, ',');
+    if (relay.bytes == NULL) {
+        return MAILLOG_NOTHING;
+    }
+    rest.bytes--; /* the comma belongs to what follows */
+    rest.length++;
+    take_relay(relay, record);
+    if (!take_numbers(&rest, record)) {
+        return MAILLOG_NOTHING;
+    }
+    if (MAILLOG_TAKE(&rest, ", tls=")) {
+        (void)maillog_take_before(&rest, ", ");
+    }
+    if (MAILLOG_TAKE(&rest, ", dsn=")) { /* none before Postfix 2.3 */
+        record->enhanced_status = maillog_take_before(&rest, ", ");
+        if (!enhanced_status_is_valid(record->enhanced_status)) {
+            return MAILLOG_NOTHING;
+        }
+    }
+    if (!MAILLOG_TAKE(&rest, ", status=") || !take_status(&rest, record) ||
+        !take_reason(program, rest, length, record)) {
+        return MAILLOG_NOTHING;
+    }
+    record->local = (program & MAILLOG_POSTFIX_LOCAL) != 0;
+    return MAILLOG_OUTCOME;
+}
+
+/* --- messages ---------------------------------------------------------- */
+
+/* "name[ip]", "name[ip]:port" */
+static bool take_client(struct text *rest, struct maillog_record *record)
+{
+    int64_t port;
+
+    if (!maillog_take_peer(rest, &record->client_name, &record->client_ip)) {
+        return false;
+    }
+    if (rest->length > 1 && rest->bytes[0] == ':' &&
+        maillog_is_digit(rest->bytes[1])) {
+        maillog_skip(rest, 1);
+        (void)maillog_take_number(rest, &port);
+    }
+    return true;
+}
+
+/* A login name may be anything, but ends where Postfix goes on. */
+static struct text take_user(struct text *rest)
+{
+    static const char *const next[] = {
+        ", sasl_sender=", ", orig_queue_id=", ", orig_client="};
+    struct text user = *rest;
+
+    for (size_t i = 0; i < sizeof next / sizeof next[0]; i++) {
+        struct text left = user;
+
+        user = maillog_take_before(&left, next[i]);
+    }
+    return user;
+}
+
+/* Behind "client=" */
+static enum maillog_kind take_submission(struct text rest,
+                                         struct maillog_record *record)
+{
+    if (!take_client(&rest, record)) {
+        return MAILLOG_NOTHING;
+    }
+    if (MAILLOG_TAKE(&rest, ", sasl_method=")) {
+        (void)maillog_take_before(&rest, ", ");
+    }
+    if (MAILLOG_TAKE(&rest, ", sasl_username=")) {
+        record->auth_user = take_user(&rest);
+    }
+    return MAILLOG_SUBMISSION;
+}
+
+static bool take_sender(struct text *rest, struct maillog_record *record)
+{
+    record->has_sender = MAILLOG_TAKE(rest, "from=<") &&
+                         maillog_take_path(rest, &record->sender);
+    return record->has_sender;
+}
+
+/* Of qmgr(8): "from=<s>, size=1, nrcpt=1 (queue active)", "from=<s>, status="
+ */
+static enum maillog_kind take_queue_line(struct text rest,
+                                         struct maillog_record *record)
+{
+    if (!take_sender(&rest, record)) {
+        return MAILLOG_NOTHING;
+    }
+    if (text_is(rest, ", status=expired, returned to sender")) {
+        return MAILLOG_EXPIRED;
+    }
+    if (text_is(rest, ", status=force-expired, returned to sender")) {
+        record->forced = true;
+        return MAILLOG_EXPIRED;
+    }
+    if (MAILLOG_TAKE(&rest, ", size=") &&
+        maillog_take_number(&rest, &record->size) &&
+        MAILLOG_TAKE(&rest, ", nrcpt=") &&
+        maillog_take_number(&rest, &record->recipient_count) &&
+        text_is(rest, " (queue active)")) {
+        return MAILLOG_MESSAGE;
+    }
+    return MAILLOG_NOTHING;
+}
+
+/* Of pickup(8): "uid=1000 from=<user@example.net>" */
+static enum maillog_kind take_pickup(struct text rest,
+                                     struct maillog_record *record)
+{
+    int64_t uid;
+
+    if (!maillog_take_number(&rest, &uid) || !MAILLOG_TAKE(&rest, " ") ||
+        !take_sender(&rest, record) ||
+        (rest.length > 0 && !MAILLOG_BEGINS(rest, " orig_id="))) {
+        return MAILLOG_NOTHING;
+    }
+    return MAILLOG_SUBMISSION;
+}
+
+static enum maillog_kind take_message_id(struct text rest,
+                                         struct maillog_record *record)
+{
+    if (MAILLOG_TAKE(&rest, "<")) {
+        (void)maillog_drop_suffix(&rest, ">");
+    }
+    if (rest.length == 0) {
+        return MAILLOG_NOTHING;
+    }
+    record->message_id = rest;
+    return MAILLOG_MESSAGE;
+}
+
+static bool is_removed(struct text message)
+{
+    return text_is(message, "removed") ||
+           text_is(message, "removed (canceled)") ||
+           text_is(message, "removed (discarded)");
+}
+
+static enum maillog_kind parse_queued(unsigned program, struct text rest,
+                                      size_t length,
+                                      struct maillog_record *record)
+{
+    if ((program & MAILLOG_POSTFIX_DELIVERS) != 0 &&
+        MAILLOG_TAKE(&rest, "to=<")) {
+        return take_outcome(program, rest, length, record);
+    }
+    if ((program & MAILLOG_POSTFIX_REMOVES) != 0 && is_removed(rest)) {
+        return MAILLOG_REMOVED;
+    }
+    if ((program & MAILLOG_POSTFIX_QUEUE) != 0) {
+        return take_queue_line(rest, record);
+    }
+    if ((program & MAILLOG_POSTFIX_CLEANUP) != 0 &&
+        MAILLOG_TAKE(&rest, "message-id=")) {
+        return take_message_id(rest, record);
+    }
+    if ((program & MAILLOG_POSTFIX_PICKUP) != 0 &&
+        MAILLOG_TAKE(&rest, "uid=")) {
+        return take_pickup(rest, record);
+    }
+    if ((program & MAILLOG_POSTFIX_SERVER) != 0 &&
+        MAILLOG_TAKE(&rest, "client=")) {
+        return take_submission(rest, record);
+    }
+    return MAILLOG_NOTHING;
+}
+
+enum maillog_kind maillog_postfix_parse(unsigned program, struct text message,
+                                        struct maillog_record *record)
+{
+    size_t length = message.length + record->queue_id.length + 2;
+
+    if ((program & MAILLOG_POSTFIX_SERVER) != 0 &&
+        MAILLOG_TAKE(&message, "reject: ")) {
+        return maillog_postfix_reject(message, record);
+    }
+    return record->queue_id.length == 0
+               ? MAILLOG_NOTHING
+               : parse_queued(program, message, length, record);
+}

@@ -1,0 +1,386 @@
+#include "maillog_reader.h"
+
+#include "clock.h"
+#include "maillog_line.h"
+#include "maillog_outcome.h"
+#include "maillog_position.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SKIPS        64   /* sources, and some that are followed no more */
+#define HELD_MAX     1000 /* lines that wait behind a deferral */
+#define HELD_WAIT_MS 2000
+
+/* Of a source: what of its next line is in the event log already. */
+struct skip {
+    struct maillog_position place;
+    unsigned events;
+};
+
+struct held {
+    struct maillog_line line;
+    char *bytes;     /* of line.text and line.program */
+    bool deferral;   /* it waits itself; others wait behind one */
+    bool superseded; /* by a later line of the same run */
+    uint64_t run;
+    int64_t until_us; /* by the stamps of the log, or */
+    int64_t until_ms; /* by our clock */
+};
+
+struct maillog_reader {
+    struct maillog_reader_options options;
+    struct maillog_parser *parser;
+    struct skip skips[SKIPS];
+    size_t skip_count;
+    struct held held[HELD_MAX]; /* a ring */
+    size_t held_first, held_count;
+    int64_t seen_us; /* the stamp of the last line of use */
+    struct maillog_reader_state state;
+};
+
+struct maillog_reader *
+maillog_reader_new(const struct maillog_reader_options *options)
+{
+    struct maillog_reader *reader = calloc(1, sizeof *reader);
+
+    if (reader == NULL) {
+        return NULL;
+    }
+    reader->options = *options;
+    reader->parser = maillog_parser_new(clock_now_us());
+    if (reader->parser == NULL) {
+        free(reader);
+        return NULL;
+    }
+    return reader;
+}
+
+void maillog_reader_free(struct maillog_reader *reader)
+{
+    if (reader == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < HELD_MAX; i++) {
+        free(reader->held[i].bytes);
+    }
+    maillog_parser_free(reader->parser);
+    free(reader);
+}
+
+void maillog_reader_skip(struct maillog_reader *reader, const char *position,
+                         unsigned events)
+{
+    struct maillog_position place;
+    size_t at = 0;
+
+    if (!maillog_position_parse(position, &place)) {
+        return;
+    }
+    while (at < reader->skip_count &&
+           reader->skips[at].place.source != place.source) {
+        at++;
+    }
+    if (at < SKIPS) {
+        reader->skips[at] = (struct skip){place, events};
+        reader->skip_count += at == reader->skip_count;
+    }
+}
+
+/* Of the first line of its source; afterwards it matters no more. */
+static unsigned take_skip(struct maillog_reader *reader, const char *before)
+{
+    struct maillog_position place;
+
+    if (reader->skip_count == 0 || !maillog_position_parse(before, &place)) {
+        return 0;
+    }
+    for (size_t i = 0; i < reader->skip_count; i++) {
+        struct skip skip = reader->skips[i];
+
+        if (skip.place.source == place.source) {
+            reader->skips[i] = reader->skips[--reader->skip_count];
+            return maillog_position_same(&skip.place, &place) ? skip.events : 0;
+        }
+    }
+    return 0;
+}
+
+/* ---- one line ------------------------------------------------------------ */
+
+static enum maillog_kind parse(struct maillog_reader *reader,
+                               const struct maillog_line *line,
+                               struct maillog_record *record)
+{
+    enum maillog_kind kind =
+        line->timestamp_us != 0
+            ? maillog_parse_message(reader->parser, line->timestamp_us,
+                                    line->program, line->pid, line->text,
+                                    record)
+            : maillog_parse(reader->parser, line->text, record);
+
+    record->cut = kind != MAILLOG_NOTHING && (record->cut || line->cut);
+    return kind;
+}
+
+/* The events of a line: how many there were, and which is the last. */
+struct giving {
+    struct maillog_reader *reader;
+    const struct maillog_line *line;
+    unsigned skip, given;
+};
+
+static bool give(struct giving *giving, struct maillog_outcome *outcome,
+                 bool last)
+{
+    struct maillog_reader *reader = giving->reader;
+    char position[MAILLOG_POSITION_SIZE + 12];
+
+    giving->given++;
+    if (giving->given <= giving->skip) {
+        return true;
+    }
+    if (last) {
+        (void)snprintf(position, sizeof position, "%s", giving->line->position);
+    } else {
+        (void)snprintf(position, sizeof position, "%s#%u", giving->line->before,
+                       giving->given);
+    }
+    outcome->event.maillog_position = text_of(position);
+    if (outcome->event.type != EVENT_REJECTION) {
+        if (reader->options.judge != NULL) {
+            outcome_judge(reader->options.judge, &outcome->facts,
+                          &outcome->event);
+        }
+        reader->state.unseen += !outcome->message.seen;
+    }
+    reader->state.outcomes++;
+    if (!reader->options.take(reader->options.context, &outcome->event)) {
+        return false;
+    }
+    maillog_messages_learn(reader->options.messages, &outcome->event);
+    return true;
+}
+
+/* Each recipient; what is the last is known only when there is no other. */
+static bool give_outcomes(struct giving *giving,
+                          const struct maillog_sources *sources,
+                          const struct maillog_record *record)
+{
+    struct maillog_outcome outcomes[2];
+    struct text recipient;
+    size_t at = 0;
+    unsigned count = 0;
+
+    while (maillog_recipient(record, &at, &recipient)) {
+        struct maillog_outcome *next = &outcomes[count % 2];
+
+        /* texts of the one before stay: they are in the other */
+        if (maillog_outcome_make(sources, record, recipient, next)) {
+            if (count > 0 && !give(giving, &outcomes[(count - 1) % 2], false)) {
+                return false;
+            }
+            count++;
+        }
+    }
+    return count == 0 || give(giving, &outcomes[(count - 1) % 2], true);
+}
+
+/*
+ * Who waits is known from what the log says of them, so what is there already
+ * is not found again: nothing is skipped, and no event is the last.
+ */
+static bool give_expirations(struct giving *giving,
+                             const struct maillog_sources *sources,
+                             const struct maillog_record *record)
+{
+    struct maillog_outcome outcome;
+    size_t at = 0;
+
+    giving->skip = 0;
+    while (maillog_outcome_expire(sources, record, &at, &outcome)) {
+        if (!give(giving, &outcome, false)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool give_line(struct maillog_reader *reader,
+                      const struct maillog_line *line,
+                      const struct maillog_record *record)
+{
+    const struct maillog_sources sources = {
+        .settings = settings_share_borrow(reader->options.settings),
+        .schedule = reader->options.schedule,
+        .messages = reader->options.messages,
+    };
+    struct giving giving = {reader, line, take_skip(reader, line->before), 0};
+    bool taken = true;
+
+    switch (record->kind) {
+    case MAILLOG_NOTHING:
+        break;
+    case MAILLOG_OUTCOME:
+    case MAILLOG_REJECTION:
+        taken = give_outcomes(&giving, &sources, record);
+        break;
+    case MAILLOG_SUBMISSION:
+    case MAILLOG_MESSAGE:
+    case MAILLOG_REMOVED:
+        maillog_messages_note(reader->options.messages, record);
+        break;
+    case MAILLOG_EXPIRED:
+        taken = give_expirations(&giving, &sources, record);
+        break;
+    }
+    settings_share_return(reader->options.settings, sources.settings);
+    return taken;
+}
+
+/* ---- lines that wait ----------------------------------------------------- */
+
+static struct held *held_at(struct maillog_reader *reader, size_t index)
+{
+    return &reader->held[(reader->held_first + index) % HELD_MAX];
+}
+
+static bool is_deferral(const struct maillog_record *record)
+{
+    return record->kind == MAILLOG_OUTCOME && record->sendmail &&
+           record->status == MAILLOG_DEFERRED && record->pid != 0;
+}
+
+static uint64_t add_to_hash(uint64_t hash, struct text text)
+{
+    for (size_t i = 0; i < text.length; i++) {
+        hash = (hash ^ (unsigned char)text.bytes[i]) * UINT64_C(1099511628211);
+    }
+    return hash * UINT64_C(1099511628211);
+}
+
+/* What lines of one run about the same recipients have in common. */
+static uint64_t run_of(const struct maillog_record *record)
+{
+    uint64_t hash = UINT64_C(14695981039346656037) ^ (uint64_t)record->pid;
+
+    return add_to_hash(add_to_hash(hash, record->queue_id), record->recipients);
+}
+
+static void supersede(struct maillog_reader *reader, uint64_t run)
+{
+    for (size_t i = 0; i < reader->held_count; i++) {
+        struct held *held = held_at(reader, i);
+
+        held->superseded =
+            held->superseded || (held->deferral && held->run == run);
+    }
+}
+
+/* False: no memory; then it does not wait. */
+static bool hold(struct maillog_reader *reader, const struct maillog_line *line,
+                 const struct maillog_record *record)
+{
+    struct held *held = held_at(reader, reader->held_count);
+    size_t length = line->text.length;
+    char *bytes = malloc(length + line->program.length + 1);
+
+    if (bytes == NULL) {
+        return false;
+    }
+    if (length > 0) {
+        memcpy(bytes, line->text.bytes, length);
+    }
+    if (line->program.length > 0) {
+        memcpy(bytes + length, line->program.bytes, line->program.length);
+    }
+    *held = (struct held){
+        .line = *line,
+        .bytes = bytes,
+        .deferral = is_deferral(record),
+        .run = run_of(record),
+        .until_us = record->timestamp_us + HELD_WAIT_MS * INT64_C(1000),
+        .until_ms = clock_monotonic_ms() + HELD_WAIT_MS,
+    };
+    held->line.text.bytes = bytes;
+    held->line.program.bytes = bytes + length;
+    reader->held_count++;
+    return true;
+}
+
+static bool give_held(struct maillog_reader *reader)
+{
+    struct held *held = held_at(reader, 0);
+    struct maillog_record record;
+    bool taken = true;
+
+    if (held->superseded) {
+        (void)take_skip(reader, held->line.before);
+    } else {
+        (void)parse(reader, &held->line, &record);
+        taken = give_line(reader, &held->line, &record);
+    }
+    free(held->bytes);
+    held->bytes = NULL;
+    reader->held_first = (reader->held_first + 1) % HELD_MAX;
+    reader->held_count--;
+    return taken;
+}
+
+bool maillog_reader_release(struct maillog_reader *reader, bool all)
+{
+    while (reader->held_count > 0) {
+        const struct held *held = held_at(reader, 0);
+
+        if (!all && held->deferral && !held->superseded &&
+            reader->held_count < HELD_MAX && reader->seen_us < held->until_us &&
+            clock_monotonic_ms() < held->until_ms) {
+            return true;
+        }
+        if (!give_held(reader)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool maillog_reader_waits(const struct maillog_reader *reader)
+{
+    return reader->held_count > 0;
+}
+
+bool maillog_reader_line(struct maillog_reader *reader,
+                         const struct maillog_line *line)
+{
+    struct maillog_record record;
+    enum maillog_kind kind = parse(reader, line, &record);
+
+    reader->state.lines++;
+    if (kind == MAILLOG_NOTHING && reader->held_count == 0) {
+        return true;
+    }
+    if (kind != MAILLOG_NOTHING) {
+        reader->seen_us = record.timestamp_us;
+    }
+    if (reader->held_count > 0 && kind == MAILLOG_OUTCOME && record.sendmail) {
+        supersede(reader, run_of(&record));
+    }
+    if (kind != MAILLOG_NOTHING &&
+        (reader->held_count > 0 || is_deferral(&record))) {
+        if (hold(reader, line, &record)) {
+            return maillog_reader_release(reader, false);
+        }
+        if (!maillog_reader_release(reader, true)) {
+            return false;
+        }
+        (void)parse(reader, line, &record);
+    }
+    return give_line(reader, line, &record);
+}
+
+void maillog_reader_state(const struct maillog_reader *reader,
+                          struct maillog_reader_state *state)
+{
+    *state = reader->state;
+}

@@ -1,0 +1,164 @@
+#include "maillog_scan.h"
+
+const char *maillog_find(struct text text, const char *bytes)
+{
+    return text.length == 0
+               ? NULL
+               : memmem(text.bytes, text.length, bytes, strlen(bytes));
+}
+
+struct text maillog_take_before(struct text *rest, const char *bytes)
+{
+    const char *found = maillog_find(*rest, bytes);
+    struct text taken = *rest;
+
+    if (found != NULL) {
+        taken.length = (size_t)(found - rest->bytes);
+    }
+    maillog_skip(rest, taken.length);
+    return taken;
+}
+
+bool maillog_drop_suffix(struct text *text, const char *suffix)
+{
+    size_t length = strlen(suffix);
+
+    if (text->length < length ||
+        memcmp(text->bytes + text->length - length, suffix, length) != 0) {
+        return false;
+    }
+    text->length -= length;
+    return true;
+}
+
+bool maillog_take_number(struct text *rest, int64_t *number)
+{
+    size_t digits = 0;
+
+    *number = 0;
+    while (digits < rest->length && maillog_is_digit(rest->bytes[digits])) {
+        *number = *number >= INT64_MAX / 100
+                      ? INT64_MAX / 10
+                      : *number * 10 + (rest->bytes[digits] - '0');
+        digits++;
+    }
+    maillog_skip(rest, digits);
+    return digits > 0;
+}
+
+/* Behind the quoted string that begins at i; length: it does not end. */
+static size_t skip_quoted(struct text text, size_t i)
+{
+    for (i++; i < text.length; i++) {
+        if (text.bytes[i] == '\\') {
+            i++;
+        } else if (text.bytes[i] == '"') {
+            return i + 1;
+        }
+    }
+    return text.length;
+}
+
+static bool take_odd_path(struct text *rest, struct text *address)
+{
+    size_t i = 0;
+
+    while (i < rest->length && rest->bytes[i] != '>') {
+        if (rest->bytes[i] == '"') {
+            i = skip_quoted(*rest, i);
+        } else if (rest->bytes[i] == '@' && i + 1 < rest->length &&
+                   rest->bytes[i + 1] == '[') {
+            while (i < rest->length && rest->bytes[i] != ']') {
+                i++;
+            }
+        } else {
+            i++;
+        }
+    }
+    if (i >= rest->length) {
+        return false;
+    }
+    address->bytes = rest->bytes;
+    address->length = i;
+    maillog_skip(rest, i + 1);
+    return true;
+}
+
+bool maillog_take_path(struct text *rest, struct text *address)
+{
+    const char *end =
+        rest->length == 0 ? NULL : memchr(rest->bytes, '>', rest->length);
+    size_t length;
+
+    if (end == NULL) {
+        return false;
+    }
+    length = (size_t)(end - rest->bytes);
+    if (length > 0 && (memchr(rest->bytes, '"', length) != NULL ||
+                       memchr(rest->bytes, '[', length) != NULL)) {
+        return take_odd_path(rest, address);
+    }
+    address->bytes = rest->bytes;
+    address->length = length;
+    maillog_skip(rest, length + 1);
+    return true;
+}
+
+bool maillog_is_ip(struct text text)
+{
+    bool dots = false;
+    bool colons = false;
+
+    for (size_t i = 0; i < text.length; i++) {
+        char byte = text.bytes[i];
+
+        dots = dots || byte == '.';
+        colons = colons || byte == ':';
+        if (!maillog_is_digit(byte) && byte != '.' && byte != ':' &&
+            !(byte >= 'a' && byte <= 'f') && !(byte >= 'A' && byte <= 'F')) {
+            return false; /* "private/lmtp", also "fe80::1%eth0" */
+        }
+    }
+    return text.length >= 2 && text.length <= 45 && (dots || colons);
+}
+
+bool maillog_take_peer(struct text *rest, struct text *name, struct text *ip)
+{
+    struct text left = *rest;
+    struct text taken = maillog_take_until(&left, '[');
+    struct text address = maillog_take_until(&left, ']');
+
+    if (taken.bytes == NULL || address.bytes == NULL ||
+        (taken.length > 0 && memchr(taken.bytes, ' ', taken.length) != NULL)) {
+        return false;
+    }
+    if (taken.length > 0) {
+        *name = taken;
+    }
+    if (MAILLOG_BEGINS(address, "IPv6:")) {
+        maillog_skip(&address, 5);
+    }
+    if (maillog_is_ip(address)) {
+        *ip = address;
+    }
+    *rest = left;
+    return true;
+}
+
+static bool is_word_byte(char byte)
+{
+    unsigned value = (unsigned char)byte;
+
+    return value - '0' < 10 || (value | 0x20) - 'a' < 26;
+}
+
+size_t maillog_word_length(struct text text)
+{
+    size_t most = text.length < 33 ? text.length : 33;
+    size_t length = 0;
+
+    while (length < most && is_word_byte(text.bytes[length])) {
+        length++;
+    }
+    return length > 32 ? 0 : length;
+}

@@ -1,0 +1,46 @@
+#include "maillog_trouble.h"
+
+#include "log.h"
+#include "text.h"
+
+#include <errno.h>
+
+const char *maillog_trouble_path(const char *path,
+                                 char escaped[MAILLOG_PATH_SIZE])
+{
+    return text_escape(text_of(path), escaped, MAILLOG_PATH_SIZE);
+}
+
+void maillog_trouble_begin(struct maillog_trouble *trouble, const char *path,
+                           int cause, const char *text)
+{
+    char escaped[MAILLOG_PATH_SIZE];
+
+    if (trouble->cause == cause) {
+        return;
+    }
+    trouble->cause = cause;
+    (void)maillog_trouble_path(path, escaped);
+    if (cause == ENOENT) {
+        log_warning("maillog is not there yet: path=%s", escaped);
+    } else if (cause == EACCES || cause == EPERM) {
+        log_error("maillog cannot be read: path=%s error=\"%s\": make nixied's "
+                  "user a member of the group that may read it (Debian: adm), "
+                  "and restart nixied",
+                  escaped, text);
+    } else {
+        log_error("maillog cannot be read: path=%s error=\"%s\"", escaped,
+                  text);
+    }
+}
+
+void maillog_trouble_end(struct maillog_trouble *trouble, const char *path)
+{
+    char escaped[MAILLOG_PATH_SIZE];
+
+    if (trouble->cause != 0) {
+        log_info("maillog is read: path=%s",
+                 maillog_trouble_path(path, escaped));
+    }
+    trouble->cause = 0;
+}
