@@ -7,7 +7,8 @@
  *   blanks      control bytes, line ends and Unicode spaces: one blank
  *   case        lower (Unicode); wide forms and typographic quotes as ASCII
  *   codes       "550-5.1.1 a 550 5.1.1 b" is "a b": they are code and
- *               enhanced_status here; others within the text stay
+ *               enhanced_status here, "550 #5.1.1 a" too; others within the
+ *               text stay
  *   said        what stands before "said: 550" goes when no code leads
  *   <addr>      ann@example.org, <ann>
  *   <host>      mx1.example.org

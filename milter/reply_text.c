@@ -154,6 +154,25 @@ static struct text find_said(struct text text)
     return reply.code == 0 ? text : rest;
 }
 
+/* "550 #5.1.0 …", "#550 5.1.1 …" */
+static void take_marked(struct smtp_reply *reply)
+{
+    struct smtp_reply marked;
+
+    if (reply->text.length < 2 || reply->text.bytes[0] != '#' ||
+        reply->enhanced_status[0] != '\0') {
+        return;
+    }
+    smtp_reply_parse(skip(reply->text, 1), &marked);
+    if (marked.code != 0 && reply->code != 0) {
+        return;
+    }
+    if (marked.code != 0 || marked.enhanced_status[0] != '\0') {
+        marked.code = marked.code == 0 ? reply->code : marked.code;
+        *reply = marked;
+    }
+}
+
 static struct text take_codes(struct text clean, struct reply_text *text)
 {
     struct smtp_reply reply;
@@ -163,6 +182,7 @@ static struct text take_codes(struct text clean, struct reply_text *text)
     if (reply.code == 0) {
         smtp_reply_parse(find_said(clean), &reply);
     }
+    take_marked(&reply);
     text->code = reply.code;
     memcpy(text->enhanced_status, reply.enhanced_status,
            sizeof text->enhanced_status);

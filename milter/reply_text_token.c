@@ -328,12 +328,13 @@ static void mask_dotted(struct mask *mask, struct run run)
     }
 }
 
-/* A run as a whole: Base64, the session of a large provider. */
+/* A run as a whole: Base64, the session of a large provider; no "denied...". */
 static bool is_opaque(const struct mask *mask, struct run run)
 {
     struct makeup makeup;
 
     if (run.end - run.at < OPAQUE_MIN ||
+        memmem(mask->in + run.at, run.end - run.at, "..", 2) != NULL ||
         mask_span(mask, run.at, run.end, ~(unsigned)BYTE_HIGH & 0xff) <
             run.end - run.at) {
         return false;

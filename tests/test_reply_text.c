@@ -42,6 +42,11 @@ static void reply_text_has_codes_apart(void **state)
          "sorry, no such box (#5.1.1)"},
         {"550 the other said 451 4.4.1", 550, "", "the other said 451 4.4.1"},
         {"5.7.1 Refused", 0, "5.7.1", "refused"},
+        {"550 #5.1.0 Rejected", 550, "5.1.0", "rejected"},
+        {"#550 5.1.1 Unknown ##", 550, "5.1.1", "unknown ##"},
+        {"451 #550 5.1.1 Unknown", 451, "", "#550 5.1.1 unknown"},
+        {"550 # Unknown", 550, "", "# unknown"},
+        {"550 #", 550, "", "#"},
         {"smtp; 550 5.1.1 Unknown", 550, "5.1.1", "unknown"},
         {"X-Unix; 550 Unknown", 550, "", "unknown"},
         {"host mx.example.org[192.0.2.1] said: 550 5.2.2 Full", 550, "5.2.2",
@@ -100,6 +105,7 @@ static void reply_text_masks_hosts_and_addresses_of_hosts(void **state)
         {"found in bl.example.net. Sorry", "found in <host>. sorry"},
         {"not found.please try", "not found.please try"},
         {"e.g. this and i.e. that...", "e.g. this and i.e. that..."},
+        {"denied...7d39d5299584f4be161127", "denied...<id>"},
         {"at 12:34:56", "at <n>:<n>:<n>"},
     };
 
