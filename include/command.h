@@ -127,16 +127,26 @@ bool command_scope(const struct command_call *call, const char **scope);
 bool command_mailbox(const struct command_call *call, const char *typed,
                      struct mailbox *mailbox);
 
+/* "2026-12-24" (00:00 UTC) or "2026-12-24T18:00:00Z". */
+bool command_time(const char *value, int64_t *us);
+
+/* Who typed it: behind sudo the one who called it. */
+void command_login(char *name, size_t size);
+
 /* The subcommands, one function for each verb. */
 enum command_status command_list_add(const struct command_call *call);
 enum command_status command_list_del(const struct command_call *call);
 enum command_status command_list_show(const struct command_call *call);
 enum command_status command_list_list(const struct command_call *call);
+enum command_status command_release(const struct command_call *call);
 enum command_status command_why(const struct command_call *call);
 enum command_status command_mailbox_keys(const struct command_call *call);
 enum command_status command_mailbox_history(const struct command_call *call);
 enum command_status command_tail(const struct command_call *call);
 enum command_status command_classify(const struct command_call *call);
+enum command_status command_maillog(const struct command_call *call);
+enum command_status command_health(const struct command_call *call);
+enum command_status command_unclassified(const struct command_call *call);
 enum command_status command_check(const struct command_call *call);
 
 #endif

@@ -7,10 +7,14 @@
  * {"error":"…"}. "applied" tells that Redis has it; false: the log has it and
  * Redis will.
  *
- * The server takes root and its own user only, one request a connection, one
- * connection after the other; who is slow is hung up on after 2 s.
+ * A connection may bring more lines, up to CONTROL_TOGETHER, without waiting
+ * for answers; these come in order. Behind an error the server hangs up and
+ * takes no more of that connection.
  *
- * Threads  the server is a thread of its own that calls handle.
+ * The server takes root and its own user only, one connection after the
+ * other; who brings no whole line for 2 s is hung up on.
+ *
+ * Threads  the server is a thread of its own that calls handle and applied.
  */
 #ifndef NIXIE_CONTROL_H
 #define NIXIE_CONTROL_H
@@ -22,6 +26,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define CONTROL_TOGETHER 500 /* requests of a connection: others wait */
+
 struct control_answer {
     int64_t seq;
     bool applied;
@@ -32,6 +38,12 @@ struct control_options {
     /* Logs the event; false with error when it cannot. */
     bool (*handle)(void *context, struct event *event,
                    struct control_answer *answer, struct error *error);
+    /*
+     * Whether Redis has the event of this seq, after timeout_ms at most; asked
+     * for the answers of handle() that say no, when all that came together is
+     * logged. NULL: what handle() says goes.
+     */
+    bool (*applied)(void *context, int64_t seq, int timeout_ms);
     void *context;
 };
 
@@ -52,6 +64,18 @@ enum control_result control_send(const char *state_dir,
                                  const struct event *event, int timeout_ms,
                                  struct control_answer *answer,
                                  struct error *error);
+
+/*
+ * The same for up to CONTROL_TOGETHER events, in order, and at most timeout_ms
+ * for each answer. *done is how many of them are done; what is not DONE goes
+ * for the one behind these. Those behind that one: REFUSED, they were not
+ * taken; UNKNOWN, they may have been.
+ */
+enum control_result control_send_all(const char *state_dir,
+                                     const struct event *events, size_t count,
+                                     int timeout_ms,
+                                     struct control_answer *answers,
+                                     size_t *done, struct error *error);
 
 /* Whether anybody listens: DONE, ABSENT, or REFUSED (error tells: not us). */
 enum control_result control_probe(const char *state_dir, struct error *error);

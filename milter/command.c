@@ -1,10 +1,12 @@
 #include "command.h"
 
+#include "clock.h"
 #include "command_store.h"
 
 #include <errno.h>
 #include <getopt.h>
 #include <glib.h>
+#include <pwd.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -465,4 +467,36 @@ bool command_mailbox(const struct command_call *call, const char *typed,
                          "is not known here");
     }
     return true;
+}
+
+/* RFC 3339, or a date. */
+bool command_time(const char *value, int64_t *us)
+{
+    char midnight[40];
+    int length;
+
+    if (clock_parse(value, strlen(value), us)) {
+        return true;
+    }
+    length = snprintf(midnight, sizeof midnight, "%sT00:00:00Z", value);
+    return length == 20 && clock_parse(midnight, 20, us);
+}
+
+void command_login(char *name, size_t size)
+{
+    const char *sudo_user = getenv("SUDO_USER");
+    struct passwd entry;
+    struct passwd *found = NULL;
+    char buffer[4096];
+
+    if (sudo_user != NULL && sudo_user[0] != '\0' &&
+        g_utf8_validate(sudo_user, -1, NULL)) {
+        (void)text_copy(text_of(sudo_user), name, size);
+    } else if (getpwuid_r(getuid(), &entry, buffer, sizeof buffer, &found) ==
+                   0 &&
+               found != NULL) {
+        (void)text_copy(text_of(entry.pw_name), name, size);
+    } else {
+        (void)snprintf(name, size, "uid %u", (unsigned)getuid());
+    }
 }

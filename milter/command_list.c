@@ -7,11 +7,9 @@
 #include "recorder_effect.h"
 
 #include <glib.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define CONTROL_MS 10000 /* nixied waits for Redis before it answers */
 #define SHOWN_MAX  400
@@ -82,19 +80,13 @@ static bool check_reason(const struct command_call *call)
 /* "30d", "2026-12-24", "2026-12-24T18:00:00Z". */
 static bool parse_expiry(const char *value, int64_t now_us, int64_t *us)
 {
-    char midnight[40];
     int64_t seconds;
-    int length;
 
     if (clock_parse_duration(value, &seconds)) {
         *us = now_us + seconds * 1000000;
         return true;
     }
-    if (clock_parse(value, strlen(value), us)) {
-        return true;
-    }
-    length = snprintf(midnight, sizeof midnight, "%sT00:00:00Z", value);
-    return length == 20 && clock_parse(midnight, 20, us);
+    return command_time(value, us);
 }
 
 static bool take_expiry(struct change *change)
@@ -123,26 +115,6 @@ static bool take_expiry(struct change *change)
     return true;
 }
 
-/* Who typed it: behind sudo the one who called it. */
-static void login_name(char *name, size_t size)
-{
-    const char *sudo_user = getenv("SUDO_USER");
-    struct passwd entry;
-    struct passwd *found = NULL;
-    char buffer[4096];
-
-    if (sudo_user != NULL && sudo_user[0] != '\0' &&
-        g_utf8_validate(sudo_user, -1, NULL)) {
-        (void)text_copy(text_of(sudo_user), name, size);
-    } else if (getpwuid_r(getuid(), &entry, buffer, sizeof buffer, &found) ==
-                   0 &&
-               found != NULL) {
-        (void)text_copy(text_of(entry.pw_name), name, size);
-    } else {
-        (void)snprintf(name, size, "uid %u", (unsigned)getuid());
-    }
-}
-
 static bool take_options(struct change *change)
 {
     const struct command_call *call = change->call;
@@ -151,7 +123,7 @@ static bool take_options(struct change *change)
         !check_text(call, "note", CONTROL_NOTE_MAX) || !take_expiry(change)) {
         return false;
     }
-    login_name(change->by, sizeof change->by);
+    command_login(change->by, sizeof change->by);
     clock_format(clock_now_us(), change->added_at);
     return true;
 }

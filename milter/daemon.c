@@ -33,7 +33,6 @@
 #define HEARTBEAT_TICKS    60
 #define SOCKET_CHECK_TICKS 5
 #define IDLE_MTA_SECONDS   3600
-#define APPLY_WAIT_MS      2000 /* the tool's change to reach Redis */
 #define DRAIN_MS           3000 /* callbacks, then the recorder, at the end */
 
 /* Why it is to end, if not for a signal that we took. */
@@ -109,12 +108,8 @@ static bool change_list(void *context, struct event *event,
     switch (event_log_append(daemon->log, event)) {
     case EVENT_LOG_WRITTEN:
         answer->seq = event->seq;
-        answer->applied =
-            daemon_store_wait(daemon->store, event->seq, APPLY_WAIT_MS);
         return true;
     case EVENT_LOG_HELD: /* it will be written, if we live to see room */
-        answer->seq = 0;
-        answer->applied = false;
         return true;
     case EVENT_LOG_LOST:
         break;
@@ -122,6 +117,13 @@ static bool change_list(void *context, struct event *event,
     error_set(error, "the event log cannot be written; free space in its "
                      "folder and try again");
     return false;
+}
+
+static bool change_applied(void *context, int64_t seq, int timeout_ms)
+{
+    struct daemon *daemon = context;
+
+    return daemon_store_wait(daemon->store, seq, timeout_ms);
 }
 
 /* --- once a second ------------------------------------------------------ */
@@ -312,6 +314,7 @@ static bool start_store(struct daemon *daemon, struct error *error)
     const struct control_options requests = {
         .state_dir = daemon->fixed->state_dir,
         .handle = change_list,
+        .applied = change_applied,
         .context = daemon,
     };
 

@@ -87,6 +87,23 @@ static const struct command commands[] = {
      .run = command_list_list,
      .options = {{"scope", 0, "NAME", "only this scope"},
                  {"match", 'm', "GLOB", MATCH_HELP}}},
+    {.name = "suppress release",
+     .arguments = "",
+     .summary = "take off what was added in a bad hour",
+     .detail = "Removes the entries that policy, or another origin, added "
+               "between two\ntimes. Look with --dry-run first. nixied of this "
+               "host logs the removals\nand writes them to Redis. Exit status "
+               "1 when no entry matches.\n",
+     .list = STORE_SUPPRESS,
+     .run = command_release,
+     .options = {{"since", 's', "WHEN",
+                  "2h (so long ago), 2026-12-24 or 2026-12-24T18:00:00Z"},
+                 {"until", 'u', "WHEN", "likewise; now, if not given"},
+                 {"reason", 'r', "REASON", "only these, such as user_unknown"},
+                 {"domain", 'd', "DOMAIN", "only mailboxes in this domain"},
+                 {"origin", 0, "ORIGIN", "of this origin (policy)"},
+                 {"dry-run", 0, NULL,
+                  "change nothing: count, list the first"}}},
     {.name = "allow add",
      .arguments = "PATTERN...",
      .summary = "always deliver to it, whatever is suppressed",
@@ -129,7 +146,8 @@ static const struct command commands[] = {
      .arguments = "ADDRESS",
      .summary = "what becomes of mail to it, and what is known of it",
      .detail = "The keys that are looked up, the entry that decides, the "
-               "answer at\nRCPT and the history. Exit status 0 whenever it "
+               "answer at\nRCPT, the strikes and what one more failure would "
+               "do, its domain, and the\nhistory. Exit status 0 whenever it "
                "could tell.\n",
      .arguments_min = 1,
      .arguments_max = 1,
@@ -171,8 +189,9 @@ static const struct command commands[] = {
                "that "
                "may have\n\"enhanced\", \"reply_code\", \"remote_mta\" and "
                "\"smtp_stage\". For each an\nobject {\"id\", \"reason\", "
-               "\"type\", \"status\", \"rule\"} comes out. Exit status\n1 when "
-               "a line was no reply.\n",
+               "\"type\", \"status\", \"rule\"} comes out. The rules are those "
+               "of the\nsetting bounce_rules. Exit status 1 when a line was no "
+               "reply.\n",
      .arguments_max = 1,
      .without_settings = true,
      .run = command_classify,
@@ -180,6 +199,36 @@ static const struct command commands[] = {
                   "these rules, in place of the usual; FILE:FILE..."},
                  {"explain", 'e', NULL,
                   "for people: which rule, and what else might be"}}},
+    {.name = "maillog",
+     .arguments = "[FILE...]",
+     .summary = "the outcomes that a delivery log tells, as events",
+     .detail = "FILE is a log of Postfix or Sendmail, compressed or not, or - "
+               "for standard\ninput, which is the default. What comes out has "
+               "the form of the event\nlog; nothing is written to Redis.\n",
+     .arguments_max = COMMAND_ARGUMENTS_ANY,
+     .without_settings = true,
+     .run = command_maillog,
+     .options = {{"trust", 0, NULL,
+                  "as maillog_trust = all: whatever is in it may count"}}},
+    {.name = "health",
+     .arguments = "[DOMAIN]",
+     .summary = "does all work at present? or: does this domain take mail?",
+     .detail =
+         "Redis, nixied, what waits to be decided, open breakers, domains "
+         "that take\nno mail and the failures of the last two hours; "
+         "and what to do. Exit\nstatus 1 when something is wrong.\n",
+     .arguments_max = 1,
+     .run = command_health},
+    {.name = "unclassified",
+     .arguments = "",
+     .summary = "failure texts that no rule knew: to be qualified",
+     .detail = "How often each was seen, the text as rules see it, and a "
+               "reply as it came;\nmost frequent first. Write a rule for what "
+               "matters, see bounce-rules(5),\ntry it with nixie classify, "
+               "then clear the list.\n",
+     .run = command_unclassified,
+     .options = {{"limit", 'n', "N", "the first N (50)"},
+                 {"clear", 0, NULL, "forget all: what matters has a rule"}}},
     {.name = "check",
      .arguments = "",
      .summary = "is this host set up right? what to do if not",
@@ -327,9 +376,9 @@ static enum command_status complain_no_command(int argc, char *const *argv)
                     stderr);
     } else if (begins_command(argv[0])) {
         (void)fprintf(stderr,
-                      "nixie: write nixie %s add, del, show or list; \"nixie "
-                      "--help\" tells more\n",
-                      argv[0]);
+                      "nixie: write nixie %s VERB; \"nixie help %s\" lists "
+                      "the verbs\n",
+                      argv[0], argv[0]);
     } else {
         (void)fprintf(stderr,
                       "nixie: no command \"%s\"; \"nixie --help\" lists them\n",

@@ -81,7 +81,7 @@ static void remove_folder(char *folder)
 
 static struct control *start(const char *folder, struct daemon *daemon)
 {
-    const struct control_options options = {folder, handle, daemon};
+    const struct control_options options = {folder, handle, NULL, daemon};
     struct error error = {""};
     struct control *control = control_start(&options, &error);
 
@@ -169,6 +169,122 @@ static void control_send_tells_log_from_redis(void **state)
     remove_folder(folder);
 }
 
+/* --- many on one connection -------------------------------------------- */
+
+#define MANY CONTROL_TOGETHER
+
+/* Logs what it gets, and has applied it when it is asked about the last. */
+struct counting_daemon {
+    size_t events;
+    size_t refused; /* this one, counted from 0 */
+    size_t asked;
+    int patience_ms; /* of the latest question */
+    int64_t applied; /* up to this seq */
+};
+
+static bool count_event(void *context, struct event *event,
+                        struct control_answer *answer, struct error *error)
+{
+    struct counting_daemon *daemon = context;
+    char pattern[32];
+
+    (void)snprintf(pattern, sizeof pattern, "u%zu@", daemon->events);
+    assert_true(text_is(event->suppression_pattern, pattern));
+    if (daemon->events == daemon->refused) {
+        error_set(error, "the disk is full");
+        return false;
+    }
+    daemon->events++;
+    *answer = (struct control_answer){(int64_t)daemon->events, false};
+    return true;
+}
+
+static bool is_applied(void *context, int64_t seq, int timeout_ms)
+{
+    struct counting_daemon *daemon = context;
+
+    daemon->asked++;
+    daemon->patience_ms = timeout_ms;
+    return seq <= daemon->applied;
+}
+
+static struct control *start_counting(const char *folder,
+                                      struct counting_daemon *daemon)
+{
+    const struct control_options options = {folder, count_event, is_applied,
+                                            daemon};
+    struct error error = {""};
+    struct control *control = control_start(&options, &error);
+
+    assert_string_equal(error.text, "");
+    return control;
+}
+
+/* Events for u0@, u1@, ...: their texts are in patterns. */
+static void make_many(struct event events[MANY], char patterns[MANY][32])
+{
+    for (size_t i = 0; i < MANY; i++) {
+        (void)snprintf(patterns[i], sizeof patterns[i], "u%zu@", i);
+        events[i] = make_event(patterns[i]);
+    }
+}
+
+static void control_send_all_brings_answers_in_order(void **state)
+{
+    static struct event events[MANY];
+    static char patterns[MANY][32];
+    static struct control_answer answers[MANY];
+    struct counting_daemon daemon = {.refused = SIZE_MAX, .applied = 450};
+    char *folder = make_folder();
+    struct control *control = start_counting(folder, &daemon);
+    struct error error = {""};
+    size_t done;
+
+    (void)state;
+    make_many(events, patterns);
+    assert_int_equal(control_send_all(folder, events, MANY, ANSWER_MS, answers,
+                                      &done, &error),
+                     CONTROL_DONE);
+    assert_int_equal(done, MANY);
+    assert_int_equal(daemon.events, MANY);
+    for (size_t i = 0; i < MANY; i++) {
+        assert_int_equal(answers[i].seq, i + 1);
+        assert_int_equal(answers[i].applied, i < 450);
+    }
+    assert_int_equal(daemon.asked, MANY);
+    assert_int_equal(daemon.patience_ms, 0); /* spent on the first to wait */
+    assert_string_equal(error.text, "");
+    control_stop(control);
+    remove_folder(folder);
+}
+
+static void control_takes_nothing_behind_an_error(void **state)
+{
+    static const size_t rows[] = {0, 1, 63, 64, 200, MANY - 1};
+    static struct event events[MANY];
+    static char patterns[MANY][32];
+    static struct control_answer answers[MANY];
+
+    (void)state;
+    make_many(events, patterns);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct counting_daemon daemon = {.refused = rows[i], .applied = MANY};
+        char *folder = make_folder();
+        struct control *control = start_counting(folder, &daemon);
+        struct error error = {""};
+        size_t done;
+
+        assert_int_equal(control_send_all(folder, events, MANY, ANSWER_MS,
+                                          answers, &done, &error),
+                         CONTROL_REFUSED);
+        assert_int_equal(done, rows[i]);
+        assert_string_equal(error.text, "the disk is full");
+        control_stop(control);
+        assert_int_equal(daemon.events, rows[i]);
+        remove_folder(folder);
+    }
+}
+
 /* A socket file that nobody listens on, as kill -9 leaves it. */
 static void leave_stale_socket(const char *folder)
 {
@@ -228,7 +344,7 @@ static void control_start_touches_no_file_of_that_name(void **state)
 {
     char *folder = make_folder();
     struct daemon daemon = {0};
-    const struct control_options options = {folder, handle, &daemon};
+    const struct control_options options = {folder, handle, NULL, &daemon};
     char path[FOLDER_MAX + 16];
     struct error error = {""};
     int file;
@@ -247,7 +363,7 @@ static void control_start_touches_no_file_of_that_name(void **state)
 static void control_start_needs_the_folder(void **state)
 {
     struct daemon daemon = {0};
-    const struct control_options options = {"/nonexistent/nixie", handle,
+    const struct control_options options = {"/nonexistent/nixie", handle, NULL,
                                             &daemon};
     struct error error = {""};
 
@@ -344,6 +460,34 @@ static void control_stop_does_not_wait_for_a_client(void **state)
     control_stop(control);
     assert_true(clock_monotonic_ms() - begin < 1000);
     assert_int_equal(close(mute), 0);
+    remove_folder(folder);
+}
+
+static void control_hangs_up_behind_as_many_as_it_takes(void **state)
+{
+    struct counting_daemon daemon = {.refused = SIZE_MAX, .applied = MANY};
+    char *folder = make_folder();
+    struct control *control = start_counting(folder, &daemon);
+    int connection = connect_to(folder);
+    char answers[MANY * 64];
+    ssize_t count;
+
+    (void)state;
+    for (size_t i = 0; i <= MANY; i++) {
+        char line[128];
+        int length = snprintf(line, sizeof line,
+                              "{\"type\":\"allow_added\","
+                              "\"suppression_pattern\":\"u%zu@\"}\n",
+                              i);
+
+        (void)send(connection, line, (size_t)length, MSG_NOSIGNAL);
+    }
+    do {
+        count = recv(connection, answers, sizeof answers, 0);
+    } while (count > 0);
+    control_stop(control);
+    assert_int_equal(daemon.events, MANY);
+    assert_int_equal(close(connection), 0);
     remove_folder(folder);
 }
 
@@ -579,6 +723,9 @@ int main(void)
         cmocka_unit_test(control_send_brings_the_event_to_the_daemon),
         cmocka_unit_test(control_send_tells_why_the_daemon_refuses),
         cmocka_unit_test(control_send_tells_log_from_redis),
+        cmocka_unit_test(control_send_all_brings_answers_in_order),
+        cmocka_unit_test(control_takes_nothing_behind_an_error),
+        cmocka_unit_test(control_hangs_up_behind_as_many_as_it_takes),
         cmocka_unit_test(control_send_finds_nobody_where_nobody_listens),
         cmocka_unit_test(control_start_replaces_a_stale_socket),
         cmocka_unit_test(control_start_touches_no_file_of_that_name),

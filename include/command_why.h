@@ -1,0 +1,97 @@
+/*
+ * command_why.h - what `nixie why` finds out of a mailbox, and how it tells it
+ *
+ * Threads  one.
+ */
+#ifndef NIXIE_COMMAND_WHY_H
+#define NIXIE_COMMAND_WHY_H
+
+#include "command.h"
+#include "command_entry.h"
+#include "command_health.h"
+#include "envelope_check.h"
+#include "policy.h"
+#include "suppression.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* ---- strikes, and what policy makes of them ---- */
+
+#define WHY_STRIKES_MAX 1000 /* the latest; of a policy no more count */
+
+/* A line of evidence; texts are borrowed from it, "-" is unknown. */
+struct why_evidence {
+    struct text at, queue_id, message_id, reply_code, enhanced_status, reason,
+        diagnostic;
+};
+
+/* False when it is none that the recorder wrote. */
+bool why_evidence_parse(struct text line, struct why_evidence *evidence);
+
+struct why_strikes {
+    redisReply *strikes;  /* messages and times, the oldest first */
+    redisReply *evidence; /* lines, the latest first */
+    redisReply *due;      /* a reason, or nil */
+    int64_t escalation;   /* suppressions by policy since the last delivery */
+};
+
+/* What would come next if failures went on as the latest. */
+struct why_policy {
+    bool known;  /* a failure that has a reason; else there is no policy */
+    bool counts; /* failures of this reason do */
+    enum reason reason;
+    enum failure_type type;
+    const struct policy *policy; /* borrowed from the settings */
+    int64_t strikes, days;       /* within the window */
+    int64_t messages_left, days_left;
+    int64_t release_s; /* of the next suppression */
+};
+
+/* The recipient's history tells the reason when no evidence does. */
+void why_policy_make(const struct policies *policies,
+                     const struct why_strikes *strikes,
+                     const redisReply *recipient, int64_t now_us,
+                     struct why_policy *policy);
+
+/* What stops policy, or is done already. */
+enum why_state {
+    WHY_OPEN,
+    WHY_ALLOWED,
+    WHY_SUPPRESSED,
+    WHY_DUE,
+};
+
+/* "1 of 5 strikes within 30 days, on 1 of 3 days: next: suppressed for …" */
+#define WHY_SENTENCE_SIZE 800
+void why_policy_sentence(const struct why_policy *policy, enum why_state state,
+                         const struct quarantine_breaker *breaker,
+                         char sentence[WHY_SENTENCE_SIZE]);
+
+/* ---- all that is found out, before anything is printed ---- */
+
+struct findings {
+    const struct command_call *call;
+    int64_t now_us;
+    const char *scope;
+    struct mailbox mailbox;
+    struct store_key *keys; /* looked up, in this order */
+    bool *present;
+    size_t key_count;
+    enum suppression_result result;
+    struct suppression_entry entry; /* of FOUND and ALLOWED */
+    struct command_entry detail;    /* the same with all its fields */
+    bool has_detail;
+    struct envelope_answer answer; /* without scope only */
+    redisReply *recipient;         /* its history; NULL: it has no name */
+    struct why_strikes strikes;
+    struct health_domain domain; /* name "": it has none */
+};
+
+void why_strikes_print(const struct findings *findings);
+void why_strikes_set(json_t *object, const struct findings *findings);
+
+void why_findings_print(struct findings *findings);
+void why_findings_print_json(struct findings *findings);
+
+#endif

@@ -1,0 +1,96 @@
+#include "command_world.h"
+
+#include "settings.h"
+#include "store_key.h"
+
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define NOWHERE "/nonexistent/nixie"
+
+static void replace(char **setting, const char *value)
+{
+    free(*setting);
+    *setting = strdup(value);
+    assert_non_null(*setting);
+}
+
+static struct settings *load_settings(const struct world *world,
+                                      const struct command_run *run)
+{
+    struct error error = {""};
+    struct settings *settings = settings_load(NULL, &error);
+
+    assert_non_null(settings);
+    replace(&settings->redis, redis_server_location(world->server));
+    replace(&settings->state_dir,
+            run->state_dir == NULL ? NOWHERE : run->state_dir);
+    replace(&settings->event_log,
+            run->event_log == NULL ? NOWHERE : run->event_log);
+    return settings;
+}
+
+enum command_status command_world_run(const struct world *world,
+                                      const struct command_run *run,
+                                      char output[COMMAND_OUTPUT_MAX])
+{
+    struct settings *settings = load_settings(world, run);
+    char *argument = strdup(run->argument == NULL ? "" : run->argument);
+    char *arguments[] = {argument, NULL};
+    struct command_call call = {.command = run->command,
+                                .settings = settings,
+                                .json = run->json,
+                                .arguments = arguments,
+                                .argument_count = run->argument != NULL};
+    FILE *file = tmpfile();
+    int before[2] = {fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 10),
+                     fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 10)};
+    int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    enum command_status status;
+    ssize_t length;
+
+    assert_non_null(file);
+    memcpy(call.values, run->values, sizeof call.values);
+    (void)fflush(stdout);
+    assert_true(dup2(fileno(file), STDOUT_FILENO) >= 0);
+    assert_true(dup2(nowhere, STDERR_FILENO) >= 0);
+    status = run->command->run(&call);
+    (void)fflush(stdout);
+    assert_true(dup2(before[0], STDOUT_FILENO) >= 0);
+    assert_true(dup2(before[1], STDERR_FILENO) >= 0);
+    length = pread(fileno(file), output, COMMAND_OUTPUT_MAX - 1, 0);
+    assert_true(length >= 0);
+    output[length] = '\0';
+    (void)close(before[0]);
+    (void)close(before[1]);
+    (void)close(nowhere);
+    (void)fclose(file);
+    free(argument);
+    settings_free(settings);
+    return status;
+}
+
+const char *command_world_key(enum store_history kind, const char *owner,
+                              const char *name)
+{
+    static struct store_key key;
+
+    assert_true(store_key_history("nixie:", store_bucket(owner, strlen(owner)),
+                                  kind, text_of(name), &key));
+    return key.text;
+}
+
+void command_world_put(struct world *world, const char *verb, const char *key,
+                       const char *field, const char *value)
+{
+    const char *const words[] = {verb, key, field, value};
+
+    world_operate_bytes(world, value[0] == '\0' ? 3 : 4, words, NULL);
+}
