@@ -76,9 +76,11 @@ struct event {
     struct text first_attempt_at, next_attempt_at;
     int64_t attempts_left;
     struct text expires_at;
-    int64_t estimated;   /* boolean: the three above are a guess */
-    int64_t destination; /* boolean: about the way there, not the recipient */
-    int64_t counted;     /* boolean: it is a strike, within these limits: */
+    int64_t estimated;    /* boolean: the three above are a guess */
+    int64_t delay_notice; /* boolean: the sender has been told that it waits */
+    int64_t bulk;         /* boolean: its headers say list or bulk mail */
+    int64_t destination;  /* boolean: about the way there, not the recipient */
+    int64_t counted;      /* boolean: it is a strike, within these limits: */
     int64_t strike_limit, strike_days, strike_window_seconds;
     int64_t strikes; /* of suppression_added: how many there were */
     struct text feedback_type, feedback_agent;
@@ -128,6 +130,7 @@ enum event_member_kind {
 
 struct event_member {
     const char *name;
+    size_t name_length;
     enum event_member_kind kind;
     size_t offset; /* in struct event */
     size_t limit;  /* most bytes of a text, before escaping; else 0 */

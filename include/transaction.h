@@ -61,6 +61,7 @@ struct transaction {
     size_t envelope_id_length;
     int64_t declared_size; /* SIZE= of MAIL; EVENT_UNKNOWN */
     int64_t seen_size;
+    bool bulk;            /* headers say list, bulk or automatic mail */
     bool size_incomplete; /* the MTA was told to skip the rest of the body */
 
     struct transaction_recipient *recipients;
@@ -82,7 +83,10 @@ void transaction_parameter(struct transaction *transaction, const char *text);
 void transaction_set_queue_id(struct transaction *transaction,
                               const char *queue_id);
 
-/* A header as the MTA gave it; keeps the first Message-ID. */
+/*
+ * A header as the MTA gave it; keeps the first Message-ID, and whether it says
+ * list or bulk mail (RFC 2919, 2369, 3834; Precedence by old custom).
+ */
 void transaction_header(struct transaction *transaction, const char *name,
                         const char *value);
 

@@ -4,15 +4,18 @@
 
 #define TEXT(member, limit)                                                    \
     {                                                                          \
-#member, EVENT_MEMBER_TEXT, offsetof(struct event, member), limit      \
+#member, sizeof #member - 1, EVENT_MEMBER_TEXT,                        \
+            offsetof(struct event, member), limit                              \
     }
 #define INTEGER(member)                                                        \
     {                                                                          \
-#member, EVENT_MEMBER_INTEGER, offsetof(struct event, member), 0       \
+#member, sizeof #member - 1, EVENT_MEMBER_INTEGER,                     \
+            offsetof(struct event, member), 0                                  \
     }
 #define BOOLEAN(member)                                                        \
     {                                                                          \
-#member, EVENT_MEMBER_BOOLEAN, offsetof(struct event, member), 0       \
+#member, sizeof #member - 1, EVENT_MEMBER_BOOLEAN,                     \
+            offsetof(struct event, member), 0                                  \
     }
 
 /*
@@ -54,6 +57,8 @@ const struct event_member event_members[] = {
     INTEGER(attempts_left),
     TEXT(expires_at, 32),
     BOOLEAN(estimated),
+    BOOLEAN(delay_notice),
+    BOOLEAN(bulk),
     TEXT(feedback_type, 32),
     TEXT(withheld_by, 16),
     TEXT(store_state, 16),

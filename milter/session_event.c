@@ -213,6 +213,9 @@ session_event_received(const struct session_services *services,
         if (!transaction->size_incomplete) {
             events[count].size = transaction->seen_size;
         }
+        if (transaction->bulk) {
+            events[count].bulk = 1;
+        }
         if (services->messages != NULL) {
             maillog_messages_learn(services->messages, &events[count]);
         }

@@ -128,6 +128,29 @@ static void take_message_id(struct transaction *transaction, const char *value)
         text_copy(id, transaction->message_id, sizeof transaction->message_id);
 }
 
+static bool begins(const char *value, const char *word)
+{
+    return strncasecmp(value + strspn(value, " \t\r\n"), word, strlen(word)) ==
+           0;
+}
+
+static bool tells_bulk(const char *name, const char *value)
+{
+    static const char *const lists[] = {"List-Id", "List-Post",
+                                        "List-Unsubscribe"};
+
+    for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) {
+        if (strcasecmp(name, lists[i]) == 0) {
+            return true;
+        }
+    }
+    if (strcasecmp(name, "Precedence") == 0) {
+        return begins(value, "bulk") || begins(value, "list") ||
+               begins(value, "junk");
+    }
+    return strcasecmp(name, "Auto-Submitted") == 0 && !begins(value, "no");
+}
+
 void transaction_header(struct transaction *transaction, const char *name,
                         const char *value)
 {
@@ -137,6 +160,7 @@ void transaction_header(struct transaction *transaction, const char *name,
         strcasecmp(name, "Message-ID") == 0) {
         take_message_id(transaction, value);
     }
+    transaction->bulk = transaction->bulk || tells_bulk(name, value);
 }
 
 void transaction_set_message_id(struct transaction *transaction,
