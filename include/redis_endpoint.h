@@ -2,6 +2,7 @@
  * redis_endpoint.h - where Redis is, and how to log in
  *
  * unix:/path   unix:/path?db=N   tcp:HOST[:PORT][/DB]   (port 6379, db 0)
+ * sentinel:HOST[:PORT][,HOST[:PORT]...]/NAME   (port 26379, db 0)
  * An IPv6 address stands in brackets: tcp:[2001:db8::1]:6379/2
  *
  * Threads  read-only once made, but for the resolved addresses, which
@@ -14,6 +15,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/socket.h>
 
 struct redis_endpoint;
@@ -39,8 +41,9 @@ int redis_endpoint_database(const struct redis_endpoint *endpoint);
 const char *redis_endpoint_user(const struct redis_endpoint *endpoint);
 
 /*
- * Asks the resolver, which may take long: never from a callback. Keeps the
- * last addresses when it fails. Numeric and Unix endpoints need no answer.
+ * Asks the resolver, or the sentinels who is the master, which may take long:
+ * never from a callback. Keeps the last addresses when it fails. Numeric and
+ * Unix endpoints need no answer. A change of the master is logged.
  */
 bool redis_endpoint_resolve(struct redis_endpoint *endpoint,
                             struct error *error);
@@ -53,6 +56,19 @@ struct redis_address {
 /* Fills up to REDIS_ENDPOINT_ADDRESSES, returns how many; 0: unresolved. */
 size_t redis_endpoint_addresses(struct redis_endpoint *endpoint,
                                 struct redis_address *addresses);
+
+/*
+ * Rises when the sentinels name another master: a connection made before is
+ * one to the wrong server.
+ */
+uint64_t redis_endpoint_era(const struct redis_endpoint *endpoint);
+
+/*
+ * Whether a server that is not master is of no use. So it is behind
+ * sentinels, which may name it a little too early or too late.
+ */
+bool redis_endpoint_wants_master(const struct redis_endpoint *endpoint);
+void redis_endpoint_want_master(struct redis_endpoint *endpoint);
 
 /*
  * The password, into buffer, NUL-terminated; its length, 0 when there is

@@ -33,8 +33,10 @@ void redis_link_free(struct redis_link *link);
 bool redis_link_is_open(const struct redis_link *link);
 
 /*
- * Connects, logs in, selects the database; true at once when open. An open
- * but idle connection that the server has closed is noticed and made anew.
+ * Connects, logs in, selects the database, behind sentinels makes sure that
+ * it is the master; true at once when open. An open but idle connection that
+ * the server has closed, or that leads to the master before this one, is
+ * noticed and made anew.
  */
 bool redis_link_open(struct redis_link *link, int64_t deadline_ms,
                      struct error *error);
@@ -64,9 +66,10 @@ redisReply *redis_link_ask(struct redis_link *link, int64_t deadline_ms,
 /* What an error reply asks of us (the first word of it decides). */
 enum redis_fault {
     REDIS_FAULT_NONE,     /* no error reply */
-    REDIS_FAULT_BUSY,     /* OOM MISCONF NOREPLICAS BUSY LOADING TRYAGAIN
-                             CLUSTERDOWN MASTERDOWN, too many clients: wait */
-    REDIS_FAULT_MOVED_ON, /* READONLY UNBLOCKED: reconnect, resolve again */
+    REDIS_FAULT_BUSY,     /* OOM MISCONF BUSY LOADING TRYAGAIN CLUSTERDOWN,
+                             too many clients: wait */
+    REDIS_FAULT_MOVED_ON, /* READONLY UNBLOCKED MASTERDOWN NOREPLICAS, no
+                             master behind sentinels: resolve, reconnect */
     REDIS_FAULT_CLUSTER,  /* MOVED ASK CROSSSLOT: wrong configuration */
     REDIS_FAULT_LOGIN,    /* NOAUTH WRONGPASS NOPERM, ERR invalid password */
     REDIS_FAULT_NOSCRIPT,

@@ -340,11 +340,28 @@ static enum store_result work_in_turn(struct recorder *recorder,
     return result;
 }
 
+/* A master that sentinels cannot reach, but we can, breaks no connection. */
+static void look_for_master(struct recorder *recorder)
+{
+    struct redis_endpoint *endpoint = recorder->options.endpoint;
+    uint64_t era = redis_endpoint_era(endpoint);
+    struct error unheard;
+
+    if (redis_endpoint_wants_master(endpoint) &&
+        redis_endpoint_resolve(endpoint, &unheard) &&
+        redis_endpoint_era(endpoint) != era) {
+        recorder_store_close(recorder->store);
+    }
+}
+
 static enum store_result work(struct recorder *recorder, struct error *error)
 {
     int64_t now_ms = clock_monotonic_ms();
     enum store_result result = STORE_DONE;
 
+    if (now_ms >= recorder->sweep_ms) {
+        look_for_master(recorder);
+    }
     if (!recorder_store_is_open(recorder->store)) {
         forget_sweeps(recorder);
         result = recorder_store_open(recorder->store, error);

@@ -1,5 +1,7 @@
 #include "redis_endpoint.h"
 
+#include "log.h"
+#include "redis_endpoint_sentinel.h"
 #include "text.h"
 
 #include <arpa/inet.h>
@@ -8,6 +10,7 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,11 +29,16 @@ struct redis_endpoint {
     char *user;
     char *password_file; /* NULL: no password */
     int database;
-    char host[HOST_MAX + 1]; /* "": a Unix socket */
+    char host[HOST_MAX + 1]; /* "": a Unix socket, or sentinels */
     char service[8];
-    pthread_mutex_t lock; /* guards addresses and count */
+    struct redis_sentinels *sentinels; /* NULL: none */
+    bool wants_master;
+    _Atomic uint64_t era;
+    pthread_mutex_t lock; /* guards all below */
     struct redis_address addresses[REDIS_ENDPOINT_ADDRESSES];
     size_t count;
+    uint64_t asked; /* questions for addresses so far */
+    uint64_t kept;  /* the one whose answer they are */
 };
 
 /* Decimal digits only: no sign, no blanks, at most most. */
@@ -194,14 +202,13 @@ static bool refuse_tls(struct redis_endpoint *endpoint, const char *rest,
     return false;
 }
 
-static bool refuse_sentinel(struct redis_endpoint *endpoint, const char *rest,
-                            struct error *error)
+/* HOST[:PORT][,HOST[:PORT]...]/NAME */
+static bool parse_sentinel(struct redis_endpoint *endpoint, const char *rest,
+                           struct error *error)
 {
-    (void)endpoint;
-    (void)rest;
-    error_set(error, "redis: this build of nixie has no Sentinel client; "
-                     "use unix: or tcp:");
-    return false;
+    endpoint->sentinels = redis_sentinels_new(rest, error);
+    endpoint->wants_master = true;
+    return endpoint->sentinels != NULL;
 }
 
 static bool refuse_cluster(struct redis_endpoint *endpoint, const char *rest,
@@ -234,7 +241,7 @@ static bool parse_location(struct redis_endpoint *endpoint,
                       struct error *error);
     } schemes[] = {
         {"unix:", parse_unix},        {"tcp:", parse_tcp},
-        {"tls:", refuse_tls},         {"sentinel:", refuse_sentinel},
+        {"tls:", refuse_tls},         {"sentinel:", parse_sentinel},
         {"cluster:", refuse_cluster},
     };
     char shown[128];
@@ -310,6 +317,7 @@ void redis_endpoint_free(struct redis_endpoint *endpoint)
         return;
     }
     (void)pthread_mutex_destroy(&endpoint->lock);
+    redis_sentinels_free(endpoint->sentinels);
     free(endpoint->name);
     free(endpoint->user);
     free(endpoint->password_file);
@@ -342,9 +350,43 @@ static void set_resolver_error(const struct redis_endpoint *endpoint, int fault,
     }
 }
 
+static uint64_t begin_question(struct redis_endpoint *endpoint)
+{
+    uint64_t question;
+
+    (void)pthread_mutex_lock(&endpoint->lock);
+    question = ++endpoint->asked;
+    (void)pthread_mutex_unlock(&endpoint->lock);
+    return question;
+}
+
+/*
+ * Of two threads that ask at the same time, the answer to the later question
+ * stays, whichever comes last. True when there were others before.
+ */
+static bool end_question(struct redis_endpoint *endpoint, uint64_t question,
+                         const struct redis_address *found, size_t count)
+{
+    size_t size = sizeof endpoint->addresses;
+    bool changed = false;
+
+    (void)pthread_mutex_lock(&endpoint->lock);
+    if (question > endpoint->kept) {
+        changed = endpoint->count > 0 &&
+                  (endpoint->count != count ||
+                   memcmp(endpoint->addresses, found, size) != 0);
+        memcpy(endpoint->addresses, found, size);
+        endpoint->count = count;
+        endpoint->kept = question;
+    }
+    (void)pthread_mutex_unlock(&endpoint->lock);
+    return changed;
+}
+
 static bool keep_addresses(struct redis_endpoint *endpoint, int flags,
                            struct error *error)
 {
+    uint64_t question = begin_question(endpoint);
     struct addrinfo hints = {.ai_family = AF_UNSPEC,
                              .ai_socktype = SOCK_STREAM,
                              .ai_flags = flags | AI_NUMERICSERV};
@@ -366,16 +408,39 @@ static bool keep_addresses(struct redis_endpoint *endpoint, int flags,
         }
     }
     freeaddrinfo(list);
-    (void)pthread_mutex_lock(&endpoint->lock);
-    memcpy(endpoint->addresses, found, sizeof found);
-    endpoint->count = count;
-    (void)pthread_mutex_unlock(&endpoint->lock);
+    (void)end_question(endpoint, question, found, count);
+    return true;
+}
+
+static bool ask_sentinels(struct redis_endpoint *endpoint, struct error *error)
+{
+    const struct redis_endpoint_options login = {
+        .user = endpoint->user, .password_file = endpoint->password_file};
+    struct redis_address found[REDIS_ENDPOINT_ADDRESSES];
+    uint64_t question = begin_question(endpoint);
+    struct redis_endpoint *master =
+        redis_sentinels_ask(endpoint->sentinels, &login, error);
+    size_t count;
+
+    if (master == NULL) {
+        return false;
+    }
+    count = redis_endpoint_addresses(master, found);
+    if (end_question(endpoint, question, found, count)) {
+        atomic_fetch_add(&endpoint->era, 1);
+        log_info("redis has another master: endpoint=%s master=%s",
+                 endpoint->name, master->name);
+    }
+    redis_endpoint_free(master);
     return true;
 }
 
 bool redis_endpoint_resolve(struct redis_endpoint *endpoint,
                             struct error *error)
 {
+    if (endpoint->sentinels != NULL) {
+        return ask_sentinels(endpoint, error);
+    }
     if (endpoint->host[0] == '\0') {
         return true;
     }
@@ -392,6 +457,21 @@ size_t redis_endpoint_addresses(struct redis_endpoint *endpoint,
     memcpy(addresses, endpoint->addresses, sizeof endpoint->addresses);
     (void)pthread_mutex_unlock(&endpoint->lock);
     return count;
+}
+
+uint64_t redis_endpoint_era(const struct redis_endpoint *endpoint)
+{
+    return atomic_load(&endpoint->era);
+}
+
+bool redis_endpoint_wants_master(const struct redis_endpoint *endpoint)
+{
+    return endpoint->wants_master;
+}
+
+void redis_endpoint_want_master(struct redis_endpoint *endpoint)
+{
+    endpoint->wants_master = true;
 }
 
 /* Whole, also when read() gives less than there is. */

@@ -45,15 +45,16 @@ static const struct fault {
 } faults[] = {
     {"OOM ", REDIS_FAULT_BUSY},
     {"MISCONF ", REDIS_FAULT_BUSY},
-    {"NOREPLICAS ", REDIS_FAULT_BUSY},
     {"BUSY ", REDIS_FAULT_BUSY},
     {"LOADING ", REDIS_FAULT_BUSY},
     {"TRYAGAIN ", REDIS_FAULT_BUSY},
     {"CLUSTERDOWN ", REDIS_FAULT_BUSY},
-    {"MASTERDOWN ", REDIS_FAULT_BUSY},
     {"ERR max number of clients", REDIS_FAULT_BUSY},
     {"READONLY ", REDIS_FAULT_MOVED_ON},
     {"UNBLOCKED ", REDIS_FAULT_MOVED_ON},
+    {"MASTERDOWN ", REDIS_FAULT_MOVED_ON}, /* only a replica says so */
+    /* cut off with us, while its replicas may have another master by now */
+    {"NOREPLICAS ", REDIS_FAULT_MOVED_ON},
     {"MOVED ", REDIS_FAULT_CLUSTER},
     {"ASK ", REDIS_FAULT_CLUSTER},
     {"CROSSSLOT ", REDIS_FAULT_CLUSTER},

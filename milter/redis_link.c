@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -30,7 +31,8 @@ typedef int array_length;
 
 struct redis_link {
     struct redis_endpoint *endpoint;
-    int fd; /* -1: closed */
+    int fd;       /* -1: closed */
+    uint64_t era; /* of the endpoint, when it was opened */
     redisReader *reader;
     redisReplyObjectFunctions functions;
     void *(*create_array)(const redisReadTask *, array_length);
@@ -226,6 +228,29 @@ static int connect_to(const struct redis_address *to, int64_t deadline_ms)
     return -1;
 }
 
+/* The name of an endpoint behind sentinels does not tell where it failed. */
+static void tell_unconnected(const struct redis_link *link,
+                             const struct redis_address *to,
+                             struct error *error)
+{
+    const char *name = redis_endpoint_name(link->endpoint);
+    int cause = errno;
+    char host[NI_MAXHOST];
+    char port[NI_MAXSERV];
+
+    if (strncmp(name, "sentinel:", strlen("sentinel:")) != 0 ||
+        getnameinfo((const struct sockaddr *)&to->address, to->length, host,
+                    sizeof host, port, sizeof port,
+                    NI_NUMERICHOST | NI_NUMERICSERV) != 0) {
+        errno = cause;
+        error_set_errno(error, "connect %s", name);
+        return;
+    }
+    errno = cause;
+    error_set_errno(error, "connect %.300s: master at %s port %s", name, host,
+                    port);
+}
+
 /* Each address gets its share of the time, so that a dead one leaves some. */
 static bool connect_any(struct redis_link *link, int64_t deadline_ms,
                         struct error *error)
@@ -245,7 +270,7 @@ static bool connect_any(struct redis_link *link, int64_t deadline_ms,
         link->fd = connect_to(&to[i], now + share);
     }
     if (link->fd < 0) {
-        error_set_errno(error, "connect %s", name);
+        tell_unconnected(link, &to[count - 1], error);
         return false;
     }
     return true;
@@ -515,6 +540,57 @@ static bool check_step(struct redis_link *link, const char *step,
     return passed;
 }
 
+/* A text of a reply that is pairs of names and values, or NULL bytes. */
+static struct text find_pair(const redisReply *reply, const char *name)
+{
+    for (size_t i = 1;
+         reply->type == REDIS_REPLY_ARRAY && i < (size_t)reply->elements;
+         i += 2) {
+        const redisReply *key = reply->element[i - 1];
+        const redisReply *value = reply->element[i];
+
+        if (key->type == REDIS_REPLY_STRING && strcmp(key->str, name) == 0 &&
+            value->type == REDIS_REPLY_STRING) {
+            return (struct text){value->str, (size_t)value->len};
+        }
+    }
+    return (struct text){NULL, 0};
+}
+
+/*
+ * HELLO and not ROLE: it tells the same, and is open to every user, so that
+ * an ACL made for nixie lets it through.
+ */
+static bool check_master(struct redis_link *link, int64_t deadline_ms,
+                         struct error *error)
+{
+    redisReply *reply = redis_link_reply(link, deadline_ms, error);
+    struct text role;
+    char shown[160];
+    bool is_master;
+
+    if (reply == NULL) {
+        return false;
+    }
+    role = find_pair(reply, "role");
+    is_master = role.length == 6 && memcmp(role.bytes, "master", 6) == 0;
+    if (reply->type == REDIS_REPLY_ERROR) {
+        link->fault = redis_fault_of(reply);
+        (void)text_escape((struct text){reply->str, (size_t)reply->len}, shown,
+                          sizeof shown);
+        error_set(error, "redis: HELLO refused: %s", shown);
+    } else if (!is_master) {
+        link->fault = REDIS_FAULT_MOVED_ON;
+        (void)text_escape(role, shown, sizeof shown);
+        error_set(error,
+                  "redis: the server is no master, it calls itself "
+                  "\"%s\"",
+                  shown);
+    }
+    freeReplyObject(reply);
+    return is_master;
+}
+
 static bool queue_login(struct redis_link *link, struct text password)
 {
     const char *user = redis_endpoint_user(link->endpoint);
@@ -523,6 +599,7 @@ static bool queue_login(struct redis_link *link, struct text password)
     size_t lengths[] = {4, strlen(user), password.length};
     char number[16];
     const char *select[] = {"SELECT", number};
+    static const char *const hello[] = {"HELLO", "2"};
 
     if (user[0] != '\0' && !redis_link_command(link, 3, auth, lengths)) {
         return false;
@@ -535,7 +612,9 @@ static bool queue_login(struct redis_link *link, struct text password)
         }
     }
     return snprintf(number, sizeof number, "%d", database) > 0 &&
-           (database == 0 || redis_link_command(link, 2, select, NULL));
+           (database == 0 || redis_link_command(link, 2, select, NULL)) &&
+           (!redis_endpoint_wants_master(link->endpoint) ||
+            redis_link_command(link, 2, hello, NULL));
 }
 
 static bool log_in(struct redis_link *link, int64_t deadline_ms,
@@ -562,18 +641,26 @@ static bool log_in(struct redis_link *link, int64_t deadline_ms,
     if (done && database != 0) {
         done = check_step(link, "SELECT", secret, deadline_ms, error);
     }
+    if (done && redis_endpoint_wants_master(link->endpoint)) {
+        done = check_master(link, deadline_ms, error);
+    }
     /* the login fitted into the first allocation, so this is all of it */
     explicit_bzero(link->output, OUTPUT_FIRST);
     explicit_bzero(password, sizeof password);
     return done;
 }
 
-/* Readable without a question: closed, or a server that talks nonsense. */
+/*
+ * The master is another one, or readable without a question: closed, or a
+ * server that talks nonsense.
+ */
 static bool is_stale(const struct redis_link *link)
 {
     struct pollfd poller = {.fd = link->fd, .events = POLLIN};
 
-    return link->awaited == 0 && poll(&poller, 1, 0) > 0;
+    return link->awaited == 0 &&
+           (link->era != redis_endpoint_era(link->endpoint) ||
+            poll(&poller, 1, 0) > 0);
 }
 
 bool redis_link_open(struct redis_link *link, int64_t deadline_ms,
@@ -584,6 +671,7 @@ bool redis_link_open(struct redis_link *link, int64_t deadline_ms,
     }
     redis_link_close(link);
     link->fault = REDIS_FAULT_NONE;
+    link->era = redis_endpoint_era(link->endpoint); /* before its addresses */
     if (!make_reader(link)) {
         error_set(error, "redis: out of memory");
         return false;

@@ -1,7 +1,9 @@
 #include "fake_redis.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -30,7 +32,8 @@ struct peer {
 struct fake_redis {
     char folder[64];
     char location[128];
-    int listener;
+    int listeners[2]; /* Unix, TCP */
+    int port;
     int stop;
     pthread_t thread;
     pthread_mutex_t lock; /* guards script */
@@ -45,9 +48,9 @@ static void hang_up(struct peer *peer)
     peer->fd = -1;
 }
 
-static void welcome(struct fake_redis *fake)
+static void welcome(struct fake_redis *fake, int listener)
 {
-    int fd = accept4(fake->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
     for (size_t i = 0; fd >= 0 && i < PEERS_MAX; i++) {
         if (fake->peers[i].fd < 0) {
@@ -182,19 +185,21 @@ static void *run(void *context)
     struct fake_redis *fake = context;
 
     for (;;) {
-        struct pollfd pollers[PEERS_MAX + 2];
+        struct pollfd pollers[PEERS_MAX + 3];
         struct fake_redis_script script;
 
         for (size_t i = 0; i < PEERS_MAX; i++) {
             pollers[i] =
                 (struct pollfd){.fd = fake->peers[i].fd, .events = POLLIN};
         }
-        pollers[PEERS_MAX] =
-            (struct pollfd){.fd = fake->listener, .events = POLLIN};
-        pollers[PEERS_MAX + 1] =
+        for (size_t i = 0; i < 2; i++) {
+            pollers[PEERS_MAX + i] =
+                (struct pollfd){.fd = fake->listeners[i], .events = POLLIN};
+        }
+        pollers[PEERS_MAX + 2] =
             (struct pollfd){.fd = fake->stop, .events = POLLIN};
-        (void)poll(pollers, PEERS_MAX + 2, DRIBBLE_MS);
-        if (pollers[PEERS_MAX + 1].revents != 0) {
+        (void)poll(pollers, PEERS_MAX + 3, DRIBBLE_MS);
+        if (pollers[PEERS_MAX + 2].revents != 0) {
             return NULL;
         }
         (void)pthread_mutex_lock(&fake->lock);
@@ -205,8 +210,10 @@ static void *run(void *context)
                 serve(&fake->peers[i], pollers[i].revents, script);
             }
         }
-        if (pollers[PEERS_MAX].revents != 0) {
-            welcome(fake);
+        for (size_t i = 0; i < 2; i++) {
+            if (pollers[PEERS_MAX + i].revents != 0) {
+                welcome(fake, fake->listeners[i]);
+            }
         }
     }
 }
@@ -219,12 +226,25 @@ static void must(bool done, const char *what)
     }
 }
 
+static int listen_at(const struct sockaddr *address, socklen_t length)
+{
+    int fd = socket(address->sa_family,
+                    SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+    must(fd >= 0 && bind(fd, address, length) == 0 && listen(fd, 64) == 0,
+         "listen");
+    return fd;
+}
+
 struct fake_redis *fake_redis_start(struct fake_redis_script script)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
+    struct sockaddr_in loopback = {.sin_family = AF_INET};
+    socklen_t length = sizeof loopback;
     struct fake_redis *fake = calloc(1, sizeof *fake);
 
     must(fake != NULL, "calloc");
+    loopback.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     for (size_t i = 0; i < PEERS_MAX; i++) {
         fake->peers[i].fd = -1;
     }
@@ -234,13 +254,12 @@ struct fake_redis *fake_redis_start(struct fake_redis_script script)
                    fake->folder);
     (void)snprintf(address.sun_path, sizeof address.sun_path, "%s",
                    fake->location + strlen("unix:"));
-    fake->listener =
-        socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    must(fake->listener >= 0 &&
-             bind(fake->listener, (struct sockaddr *)&address,
-                  sizeof address) == 0 &&
-             listen(fake->listener, 64) == 0,
-         "listen");
+    fake->listeners[0] = listen_at((struct sockaddr *)&address, sizeof address);
+    fake->listeners[1] = listen_at((struct sockaddr *)&loopback, length);
+    must(getsockname(fake->listeners[1], (struct sockaddr *)&loopback,
+                     &length) == 0,
+         "getsockname");
+    fake->port = ntohs(loopback.sin_port);
     fake->stop = eventfd(0, EFD_CLOEXEC);
     must(fake->stop >= 0, "eventfd");
     fake->script = script;
@@ -259,6 +278,11 @@ void fake_redis_say(struct fake_redis *fake, struct fake_redis_script script)
 const char *fake_redis_location(const struct fake_redis *fake)
 {
     return fake->location;
+}
+
+int fake_redis_port(const struct fake_redis *fake)
+{
+    return fake->port;
 }
 
 unsigned fake_redis_connections(const struct fake_redis *fake)
@@ -281,7 +305,8 @@ void fake_redis_stop(struct fake_redis *fake)
             hang_up(&fake->peers[i]);
         }
     }
-    (void)close(fake->listener);
+    (void)close(fake->listeners[0]);
+    (void)close(fake->listeners[1]);
     (void)close(fake->stop);
     (void)unlink(path);
     (void)rmdir(fake->folder);

@@ -1,5 +1,6 @@
 /*
- * fake_redis.h - a server that says what the test wants, on a Unix socket
+ * fake_redis.h - a server that says what the test wants, on a Unix socket and
+ * on a TCP port of 127.0.0.1
  *
  * Threads  it runs in one of its own; the functions are for any.
  */
@@ -34,6 +35,7 @@ struct fake_redis *fake_redis_start(struct fake_redis_script script);
 void fake_redis_say(struct fake_redis *fake, struct fake_redis_script script);
 
 const char *fake_redis_location(const struct fake_redis *fake);
+int fake_redis_port(const struct fake_redis *fake);
 
 /* Connections taken so far. */
 unsigned fake_redis_connections(const struct fake_redis *fake);
