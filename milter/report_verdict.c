@@ -1,0 +1,118 @@
+#include "report_verdict.h"
+
+#include "report_text.h"
+
+#include <string.h>
+
+#define REPLIES_MAX        3
+#define STATUS_BEHIND_CODE 3 /* bytes: a blank, a quote, a # */
+
+/* "5.0.0", "5.1.0": other or undefined, RFC 3463 3 */
+static bool is_vague(struct text status)
+{
+    return status.length < 5 ||
+           memcmp(status.bytes + status.length - 2, ".0", 2) == 0;
+}
+
+/* "550-'5.2.2 full'": the status behind the code, else the first. */
+static struct text told_status(struct text reply)
+{
+    size_t code = report_text_reply(reply);
+
+    if (code != REPORT_TEXT_NOWHERE) {
+        struct text behind = report_text_part(reply, code + 3, 12);
+        struct text status = report_text_status(behind);
+
+        if (status.length > 0 &&
+            (size_t)(status.bytes - behind.bytes) <= STATUS_BEHIND_CODE) {
+            return status;
+        }
+    }
+    return report_text_status(reply);
+}
+
+static bool ask(const struct bounce_rules *rules,
+                struct bounce_scratch *scratch, struct text reply,
+                const struct report_recipient *recipient,
+                struct verdict *verdict)
+{
+    struct verdict_question question = {.reply = reply,
+                                        .remote_mta = recipient->remote_mta};
+    struct text told = told_status(reply);
+
+    question.enhanced_status = recipient->status;
+    if (told.length > 0 && is_vague(recipient->status) && !is_vague(told)) {
+        question.enhanced_status = told;
+    }
+    verdict_classify(rules, scratch, &question, verdict);
+    return verdict->source == VERDICT_RULE;
+}
+
+/*
+ * The texts in the order in which they are trusted. All of the report's text
+ * speaks of this recipient only where there is no other.
+ */
+static size_t list_replies(const struct report *report,
+                           const struct report_recipient *recipient,
+                           struct text replies[REPLIES_MAX])
+{
+    size_t count = 0;
+
+    if (recipient->diagnostic.length > 0) {
+        replies[count++] = recipient->diagnostic;
+    }
+    /* a status that says something says it without a guess */
+    if (count == 0 && !is_vague(recipient->status)) {
+        replies[count++] = text_of("");
+        return count;
+    }
+    if (recipient->said.length > 0) {
+        replies[count++] = recipient->said;
+    }
+    if (report->said.length > 0 && report->recipient_count == 1 &&
+        is_vague(recipient->status)) {
+        replies[count++] = report->said;
+    }
+    return count;
+}
+
+void report_verdict(const struct bounce_rules *rules,
+                    struct bounce_scratch *scratch, const struct report *report,
+                    const struct report_recipient *recipient,
+                    struct verdict *verdict, struct text *said)
+{
+    struct text replies[REPLIES_MAX];
+    size_t count = list_replies(report, recipient, replies);
+    bool decided = false;
+
+    for (size_t i = 0; i < count && !decided; i++) {
+        *said = replies[i];
+        decided = ask(rules, scratch, replies[i], recipient, verdict);
+    }
+    if (!decided && count != 1) {
+        *said = count == 0 ? text_of("") : replies[0];
+        (void)ask(rules, scratch, *said, recipient, verdict);
+    }
+    if (recipient->action == REPORT_ACTION_DELAYED) {
+        verdict->failure_type = FAILURE_TYPE_IGNORED;
+    }
+}
+
+enum reason report_feedback_reason(struct text feedback_type)
+{
+    static const struct feedback_row {
+        const char *type;
+        enum reason reason;
+    } rows[] = {
+        {"abuse", REASON_COMPLAINT},          {"fraud", REASON_COMPLAINT},
+        {"virus", REASON_COMPLAINT},          {"opt-out", REASON_UNSUBSCRIBE},
+        {"opt-out-list", REASON_UNSUBSCRIBE},
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        if (report_text_equals(feedback_type, rows[i].type)) {
+            return rows[i].reason;
+        }
+    }
+    return REASON_FEEDBACK_OTHER;
+}
