@@ -16,7 +16,13 @@
 #include <sys/stat.h>
 #include <sys/types.h>
 
-enum check_result { CHECK_OK, CHECK_WARN, CHECK_FAIL, CHECK_SKIP };
+enum check_result {
+    CHECK_OK,
+    CHECK_NOTE, /* nothing is wrong, but more could be had */
+    CHECK_WARN,
+    CHECK_FAIL,
+    CHECK_SKIP,
+};
 
 struct check {
     const struct command_call *call;
@@ -49,12 +55,30 @@ bool command_check_may(const struct check_account *account,
 bool command_check_barrier(const struct check_account *account,
                            const char *path, char *folder, size_t size);
 
+/*
+ * Whether nixied's user may read it: root, who asks, may read all. What is
+ * not there, and a user who is not, have no such fault.
+ */
+bool command_check_readable(const struct check *check, const char *path);
+
 /* Whether two paths are the same, or lead to the same file. */
 bool command_check_same(const char *one, const char *other);
 
 void command_check_host(struct check *check); /* folders, socket, nixied */
 void command_check_store(struct check *check);
+/* Whether Redis lets nixied do all it does. False: it cannot be told. */
+bool command_check_rights(struct check *check);
+/* A fault of Redis, and what to do about it. */
+void command_check_fault(struct check *check, const char *fault);
 /* directory: where main.cf is; NULL: MAIL_CONFIG, or Postfix's default. */
 void command_check_postfix(struct check *check, const char *directory);
+/* path: its configuration; NULL: the default. */
+void command_check_sendmail(struct check *check, const char *path);
+/*
+ * The delivery log, rules, notices. settings: those of the check, whose rules
+ * are loaded; directory as above.
+ */
+void command_check_outcome(struct check *check, struct settings *settings,
+                           const char *directory);
 
 #endif

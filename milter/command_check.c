@@ -8,14 +8,14 @@
 
 #define TEXT_MAX     1024
 #define ACCOUNT_SIZE 4096
+#define PATH_SIZE    4096
 
 static const struct result_name {
     const char *line; /* for people, as wide as the others */
     const char *word; /* for programs */
 } result_names[] = {
-    [CHECK_OK] = {"ok  ", "ok"},
-    [CHECK_WARN] = {"warn", "warn"},
-    [CHECK_FAIL] = {"FAIL", "fail"},
+    [CHECK_OK] = {"ok  ", "ok"},     [CHECK_NOTE] = {"note", "note"},
+    [CHECK_WARN] = {"warn", "warn"}, [CHECK_FAIL] = {"FAIL", "fail"},
     [CHECK_SKIP] = {"skip", "skip"},
 };
 
@@ -103,6 +103,18 @@ bool command_check_barrier(const struct check_account *account,
     return false;
 }
 
+bool command_check_readable(const struct check *check, const char *path)
+{
+    struct check_account account;
+    struct stat status;
+    char folder[PATH_SIZE];
+
+    return stat(path, &status) != 0 ||
+           !command_check_account(check->settings->user, &account) ||
+           (command_check_may(&account, &status, 04) &&
+            !command_check_barrier(&account, path, folder, sizeof folder));
+}
+
 bool command_check_same(const char *one, const char *other)
 {
     struct stat first;
@@ -134,7 +146,9 @@ enum command_status command_check(const struct command_call *call)
     check.settings = settings;
     command_check_host(&check);
     command_check_store(&check);
+    command_check_sendmail(&check, NULL);
     command_check_postfix(&check, command_value(call, "postfix"));
+    command_check_outcome(&check, settings, command_value(call, "postfix"));
     settings_free(settings);
     return check.failed ? COMMAND_NO : COMMAND_OK;
 }

@@ -13,7 +13,6 @@
 #define LOOK_MS       3000 /* at the keys of a list */
 #define VALUE_MAX     128
 #define PATH_SIZE     4096
-#define NAMES_MAX     200
 
 /* --- what INFO and CONFIG say ------------------------------------------ */
 
@@ -285,19 +284,6 @@ static void check_list(struct check *check, struct command_store *store,
 
 /* --- the password ------------------------------------------------------ */
 
-/* root reads every file: what counts is nixied's user. */
-static bool user_may_read(const struct check *check, const char *path)
-{
-    struct check_account account;
-    struct stat status;
-    char folder[PATH_SIZE];
-
-    return stat(path, &status) != 0 ||
-           !command_check_account(check->settings->user, &account) ||
-           (command_check_may(&account, &status, 04) &&
-            !command_check_barrier(&account, path, folder, sizeof folder));
-}
-
 static void check_password(struct check *check)
 {
     const struct redis_endpoint_options options = {
@@ -313,7 +299,7 @@ static void check_password(struct check *check)
     if (options.password_file[0] == '\0') {
         return;
     }
-    if (!user_may_read(check, options.password_file)) {
+    if (!command_check_readable(check, options.password_file)) {
         command_check_report(check, CHECK_FAIL, "redis_password_file",
                              "%s may not read %s: chgrp %s %s && chmod 0640 %s",
                              check->settings->user, options.password_file,
@@ -423,7 +409,7 @@ static const struct advice {
     {0, "NOPERM", "the ACL of its user denies it: see nixie-redis(7)"},
 };
 
-static void report_fault(struct check *check, const char *fault)
+void command_check_fault(struct check *check, const char *fault)
 {
     const char *advice = "set redis, or see the log of Redis";
 
@@ -447,52 +433,6 @@ static void report_fault(struct check *check, const char *fault)
     command_check_report(check, CHECK_FAIL, "redis", "%s: %s", fault, advice);
 }
 
-/* A kind of what nixied sends, on a key that nobody has. */
-static const struct probe {
-    const char *words[3]; /* "": the key */
-    size_t count;
-} probes[] = {
-    {{"TYPE", ""}, 2},          {{"HMGET", "", "reason"}, 3}, {{"PTTL", ""}, 2},
-    {{"HGET", "", "x"}, 3},     {{"HDEL", "", "x"}, 3},       {{"DEL", ""}, 2},
-    {{"EXPIREAT", "", "1"}, 3},
-};
-
-/* False when there is no use in going on. */
-static bool check_rights(struct check *check, struct command_store *store)
-{
-    char denied[NAMES_MAX] = "";
-    char key[STORE_KEY_MAX];
-
-    (void)snprintf(key, sizeof key, "%s{00}:check",
-                   check->settings->key_prefix);
-    for (size_t i = 0; i < sizeof probes / sizeof probes[0]; i++) {
-        const char *words[3];
-        struct error error = {""};
-        redisReply *reply;
-        size_t used = strlen(denied);
-
-        for (size_t j = 0; j < probes[i].count; j++) {
-            words[j] = probes[i].words[j][0] == '\0' ? key : probes[i].words[j];
-        }
-        reply = command_store_ask(store, &error, probes[i].count, words);
-        if (reply == NULL && strstr(error.text, "NOPERM") != NULL) {
-            (void)snprintf(denied + used, sizeof denied - used, " %s",
-                           words[0]);
-        } else if (reply == NULL) {
-            report_fault(check, error.text);
-            return false;
-        }
-        freeReplyObject(reply);
-    }
-    if (denied[0] != '\0') {
-        command_check_report(check, CHECK_FAIL, "redis",
-                             "the ACL of its user %s denies, on keys such as "
-                             "%s:%s; nixie-redis(7) has an ACL that suffices",
-                             user_of(check), key, denied);
-    }
-    return true;
-}
-
 void command_check_store(struct check *check)
 {
     struct error error = {""};
@@ -502,10 +442,10 @@ void command_check_store(struct check *check)
     check_way(check);
     store = command_store_open(check->settings, &error);
     if (store == NULL) {
-        report_fault(check, error.text);
+        command_check_fault(check, error.text);
         return;
     }
-    if (check_rights(check, store)) {
+    if (command_check_rights(check)) {
         check_info(check, store);
         check_list(check, store, "suppress list", STORE_SUPPRESS);
         check_list(check, store, "allow list", STORE_ALLOW);

@@ -79,31 +79,42 @@ enum command_status command_mailbox_keys(const struct command_call *call)
     return COMMAND_OK;
 }
 
+/* The keys of a history: whose bucket they are in, and whether they name it. */
+static const struct history {
+    const char *name;
+    enum store_history kind;
+    bool of_domain;
+    bool shared; /* with all others in the bucket: a field, or none */
+} histories[] = {
+    {"recipient", STORE_RECIPIENT, false, false},
+    {"strikes", STORE_STRIKES, false, false},
+    {"evidence", STORE_EVIDENCE, false, false},
+    {"due", STORE_DUE, false, true},
+    {"domain", STORE_DOMAIN, true, false},
+    {"waiting", STORE_WAITING, true, false},
+    {"domain_due", STORE_DUE, true, true},
+    {"down", STORE_DOWN, true, true},
+    {"breaker", STORE_BREAKER, true, true},
+};
+
 static bool history_key(const struct command_call *call,
-                        const struct mailbox *mailbox, enum store_history kind,
-                        struct store_key *key)
+                        const struct mailbox *mailbox,
+                        const struct history *history, struct store_key *key)
 {
     struct text name = {mailbox->address, mailbox->address_length};
 
-    if (kind == STORE_DOMAIN) {
+    if (history->of_domain) {
         name = (struct text){mailbox->domain, mailbox->domain_length};
     }
     return name.length > 0 &&
            store_key_history(call->settings->key_prefix,
-                             store_bucket(name.bytes, name.length), kind, name,
-                             key);
+                             store_bucket(name.bytes, name.length),
+                             history->kind,
+                             history->shared ? text_of(NULL) : name, key);
 }
 
 enum command_status command_mailbox_history(const struct command_call *call)
 {
-    static const struct history {
-        const char *name;
-        enum store_history kind;
-    } histories[] = {
-        {"recipient", STORE_RECIPIENT},
-        {"strikes", STORE_STRIKES},
-        {"domain", STORE_DOMAIN},
-    };
     char buffer[MAILBOX_DOMAIN_MAX + 2];
     struct mailbox mailbox;
     json_t *keys;
@@ -117,7 +128,7 @@ enum command_status command_mailbox_history(const struct command_call *call)
     for (size_t i = 0; i < sizeof histories / sizeof histories[0]; i++) {
         struct store_key key;
 
-        if (!history_key(call, &mailbox, histories[i].kind, &key)) {
+        if (!history_key(call, &mailbox, &histories[i], &key)) {
             continue;
         }
         command_json_set(keys, histories[i].name, text_of_key(&key));

@@ -1,0 +1,120 @@
+"""A stranger who makes the MTA refuse recipient after recipient.
+
+Beyond a rate its refusals are counted, not written; all else stays as it is.
+XCLIENT gives a session the address of another host.
+"""
+
+import time
+
+import pytest
+
+from harness.postfix import Postfix
+
+RATE = 200
+EXTRA = """\
+smtpd_authorized_xclient_hosts = 127.0.0.0/8
+mynetworks = 127.0.0.0/8, 192.0.2.0/24
+smtpd_recipient_limit = 100000
+"""
+
+
+@pytest.fixture
+def flooded(world, stack_maker):
+    postfix = Postfix(world.root / f"postfixf{world.stacks}",
+                      world.remote.port, world.milter_socket, extra=EXTRA)
+    stack = stack_maker(postfix=postfix)
+    stack.suppress("@gone.test")
+    postfix.start()
+    yield stack
+    postfix.stop()
+
+
+def session_of(stack, attributes):
+    smtp = stack.dialogue()
+    assert smtp.command(f"XCLIENT {attributes}").code == 220
+    smtp.command("EHLO flood.test")
+    smtp.mail()
+    return smtp
+
+
+def spray(smtp, recipients):
+    """The codes, in pieces that no buffer is too small for."""
+    codes = []
+    for at in range(0, len(recipients), 500):
+        replies = smtp.pipeline([f"RCPT TO:<{recipient}>"
+                                 for recipient in recipients[at:at + 500]])
+        codes += [reply.code for reply in replies]
+    return codes
+
+
+def counted(events, kind):
+    """(events with a recipient, the sum of those without)."""
+    events = [event for event in events if event["type"] == kind]
+    sums = [event["aggregated"] for event in events if "aggregated" in event]
+    return len(events) - len(sums), sum(sums)
+
+
+def test_flood_of_a_stranger_is_counted_but_not_written(flooded, name):
+    stack = flooded
+    recipients = [f"{name}{i}@{'closed' if i % 4 == 0 else 'gone'}.test"
+                  for i in range(20000)]
+    mark = stack.log.mark()
+    began = time.monotonic()
+    with session_of(stack, "ADDR=192.0.2.1") as smtp:
+        codes = spray(smtp, recipients)
+        smtp.quit()
+    # to the last of them the answer is the same
+    assert codes == [554, 550, 550, 550] * 5000
+    stack.nixied.end()  # what is not yet summed up is then
+    seconds = time.monotonic() - began
+    events = stack.log.outcomes(mark)
+    rejected, more_rejected = counted(events, "rejection")
+    refused, more_refused = counted(events, "suppressed")
+    assert rejected + more_rejected == 5000
+    assert refused + more_refused == 15000
+    print(f"{seconds:.1f} s: {len(events)} lines")
+    assert RATE <= rejected + refused <= RATE * (seconds + 1)
+    sums = [event for event in events if "aggregated" in event]
+    assert 2 <= len(sums) <= 2 * (seconds + 2)
+    for event in sums:
+        assert event["client_ip"] == "192.0.2.1"
+        assert "recipient" not in event and "session_id" not in event
+    stack.nixied.start()
+    stack.settle()
+    hours = [dict(zip(words[::2], words[1::2]))
+             for words in (stack.redis.command("HGETALL", key)
+                           for key in stack.redis.keys("nixie:{*}:stats:*"))]
+    for kind, number in ((b"rejection", 5000), (b"suppressed", 15000)):
+        assert sum(int(fields.get(kind, 0)) for fields in hours) == number
+    assert stack.redis.keys("nixie:suppress:*") == [b"nixie:suppress:@gone.test"]
+
+
+@pytest.mark.parametrize("attributes", ("ADDR=127.0.0.1",
+                                        "ADDR=192.0.2.2 LOGIN=ann"))
+def test_whoever_is_known_has_a_line_each(flooded, name, attributes):
+    stack = flooded
+    mark = stack.log.mark()
+    with session_of(stack, attributes) as smtp:
+        codes = spray(smtp, [f"{name}{i}@gone.test" for i in range(1000)])
+    assert codes == [550] * 1000
+    assert counted(stack.log.outcomes(mark), "suppressed") == (1000, 0)
+    stack.settle()
+
+
+def test_rate_is_a_setting(flooded, name):
+    stack = flooded
+    stack.nixied.restart(client_event_rate=0)
+    recipients = [f"{name}{i}@gone.test" for i in range(1000)]
+    mark = stack.log.mark()
+    with session_of(stack, "ADDR=192.0.2.3") as smtp:
+        assert spray(smtp, recipients) == [550] * 1000
+    assert counted(stack.log.outcomes(mark), "suppressed") == (1000, 0)
+    stack.nixied.restart(client_event_rate=5, mode="observe")
+    mark = stack.log.mark()
+    with session_of(stack, "ADDR=192.0.2.3") as smtp:
+        assert spray(smtp, recipients[:100]) == [250] * 100
+    stack.log.wait(mark, type="would_suppress", client_ip="192.0.2.3",
+                   recipient=None)
+    alone, more = counted(stack.log.outcomes(mark), "would_suppress")
+    assert alone + more == 100 and 5 <= alone < 50
+    stack.settle()
