@@ -13,6 +13,7 @@
 #ifndef NIXIE_MAILLOG_H
 #define NIXIE_MAILLOG_H
 
+#include "delay_notice.h"
 #include "error.h"
 #include "event_log.h"
 #include "maillog_message.h"
@@ -29,6 +30,7 @@ struct maillog_options { /* all borrowed for its life */
     struct suppression *list;
     struct unclassified *unclassified;
     struct maillog_messages *messages;
+    struct delay_notices *notices; /* NULL: senders are told nothing */
 };
 
 struct maillog;

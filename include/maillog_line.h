@@ -54,10 +54,11 @@ struct maillog_record {
     struct text relay;              /* host name; unknown for none, unless the
                                        reply names the host */
     struct text relay_ip;
-    int64_t relay_port; /* 0: unknown */
-    bool local;         /* local(8), virtual(8), pipe(8), a local mailer */
-    bool forwarded;     /* "forwarded as", queued to another hop by alias */
-    int64_t delay_s;    /* in the queue; -1: unknown */
+    struct text relay_socket; /* in place of an IP: "private/dovecot-lmtp" */
+    int64_t relay_port;       /* 0: unknown */
+    bool local;      /* local(8), virtual(8), pipe(8), a local mailer */
+    bool forwarded;  /* "forwarded as", queued to another hop by alias */
+    int64_t delay_s; /* in the queue; -1: unknown */
     struct text enhanced_status; /* dsn= */
     struct text reply; /* what the other side, or the MTA itself, said:
                           without "host X said:" and "(in reply to …)" */

@@ -10,9 +10,10 @@
  * with another message id, is another message. As the log may lag behind the
  * sessions, the one before is kept, and found by the time of the line.
  *
- * Bounds   MAILLOG_MESSAGES messages and MAILLOG_RECIPIENTS recipients in all;
- *          when full the message that was touched longest ago goes, and is
- *          counted. Recipients are known by a 64-bit hash of the normal form.
+ * Bounds   MAILLOG_MESSAGES messages, MAILLOG_RECIPIENTS recipients, and bytes
+ *          in all; when full those that have left the queue go first, then
+ *          the message that was touched longest ago, which is counted.
+ *          Recipients are known by a 64-bit hash of the normal form.
  * Owner    texts are copied; what is found is a copy.
  * Threads  any: one lock.
  */
@@ -29,7 +30,7 @@
 
 #define MAILLOG_MESSAGES   100000
 #define MAILLOG_RECIPIENTS 400000
-#define MAILLOG_TEXT_BYTES (16 * 1024 * 1024) /* of last replies, in all */
+#define MAILLOG_BYTES      ((size_t)128 * 1024 * 1024)
 
 #define MAILLOG_RECIPIENT_SIZE 321 /* MAILBOX_MAX and NUL */
 
@@ -37,6 +38,9 @@ struct maillog_messages;
 
 struct maillog_messages *maillog_messages_new(void); /* NULL: no memory */
 void maillog_messages_free(struct maillog_messages *messages); /* or NULL */
+
+/* Instead of MAILLOG_BYTES. */
+void maillog_messages_limit(struct maillog_messages *messages, size_t bytes);
 
 /*
  * An event with a queue id: a reception tells that nixie saw the message for
@@ -59,13 +63,15 @@ struct maillog_message {
     int64_t arrival_us;       /* 0: unknown */
     int64_t size;             /* EVENT_UNKNOWN */
     bool has_sender;
-    bool delay_told; /* maillog_messages_tell() has been here */
+    bool delay_told; /* its sender has been told, see below */
+    bool bulk;       /* list or bulk mail */
     char sender[321];
     char message_id[513];
     char auth_user[256];
     char client_ip[65];
     char client_name[256];
     char envelope_id[101];
+    char final[MAILLOG_RECIPIENT_SIZE]; /* of who waits: after aliases; "" */
     /* of the last failure of this recipient: what an expiry reports */
     char last_diagnostic[513];
     char last_enhanced_status[ENHANCED_STATUS_SIZE];
@@ -89,6 +95,20 @@ bool maillog_messages_waiting(struct maillog_messages *messages,
                               struct text queue_id, int64_t at_us, size_t *at,
                               char recipient[MAILLOG_RECIPIENT_SIZE],
                               struct maillog_message *found);
+
+/*
+ * The recipient that a local part without domain means: one whom a session
+ * named for this message, else with the domain that sessions give such names.
+ * False: no session has ever had one. local: normal form.
+ */
+bool maillog_messages_complete(struct maillog_messages *messages,
+                               struct text queue_id, int64_t at_us,
+                               struct text local,
+                               char recipient[MAILLOG_RECIPIENT_SIZE]);
+
+/* Whether nixie saw a message of that id come in for this recipient. */
+bool maillog_messages_seen(struct maillog_messages *messages,
+                           struct text queue_id, struct text recipient);
 
 /* True for the first caller about this message: a notice goes out once. */
 bool maillog_messages_tell(struct maillog_messages *messages,

@@ -41,7 +41,8 @@ struct maillog_outcome {
 /*
  * Of a record of kind OUTCOME or REJECTION, for one of its recipients. False:
  * it is no event (an internal hop, a forward by alias, no mailbox, a refusal
- * that the settings take from elsewhere).
+ * that the settings take from elsewhere). A hop is internal when the settings
+ * say so, or when it came back to our MTA under the id that the reply names.
  */
 bool maillog_outcome_make(const struct maillog_sources *sources,
                           const struct maillog_record *record,

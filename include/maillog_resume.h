@@ -28,6 +28,7 @@ struct maillog_resume {
     struct maillog_reader *reader;
     struct maillog_messages *messages;
     const atomic_bool *stopping; /* may end it before its time */
+    int64_t message_bytes;       /* 0: RESUME_BYTES */
     uint64_t positions;          /* found, of sources of ours */
 };
 

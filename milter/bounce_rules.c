@@ -4,6 +4,7 @@
 #include "bounce_rules_filter.h"
 #include "bounce_rules_match.h"
 #include "bounce_rules_words.h"
+#include "smtp_reply.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -51,11 +52,29 @@ struct bounce_rules {
     size_t bare_count;
 };
 
+/*
+ * What was found lately: a thousand replies of a day are of a dozen texts, once
+ * what differs in them is masked.
+ */
+#define KNOWN      512 /* a power of 2 */
+#define KNOWN_TEXT 232
+
+struct known {
+    const struct bounce_rule *rule; /* NULL: none */
+    int reply_code;
+    enum bounce_stage stage;
+    char enhanced_status[ENHANCED_STATUS_SIZE];
+    size_t length; /* of text; 0: unused */
+    char text[KNOWN_TEXT];
+};
+
 struct bounce_scratch {
     struct bounce_filter_state *state;
     pcre2_match_data *data;
     pcre2_match_context *context;
     pcre2_jit_stack *stack;
+    bool by_mta; /* rules ask for the remote host: then nothing is known */
+    struct known *known;
 };
 
 /* --- compiling --------------------------------------------------------- */
@@ -320,8 +339,13 @@ struct bounce_scratch *bounce_scratch_new(const struct bounce_rules *rules)
     scratch->context = pcre2_match_context_create(NULL);
     scratch->stack =
         pcre2_jit_stack_create(JIT_STACK_SIZE / 4, JIT_STACK_SIZE, NULL);
+    scratch->known = calloc(KNOWN, sizeof *scratch->known);
+    for (size_t i = 0; i < rules->list.count; i++) {
+        scratch->by_mta =
+            scratch->by_mta || rules->list.entries[i]->conditions.mta_count > 0;
+    }
     if (scratch->state == NULL || scratch->data == NULL ||
-        scratch->context == NULL) {
+        scratch->context == NULL || scratch->known == NULL) {
         bounce_scratch_free(scratch);
         return NULL;
     }
@@ -341,6 +365,7 @@ void bounce_scratch_free(struct bounce_scratch *scratch)
     pcre2_match_data_free(scratch->data);
     pcre2_match_context_free(scratch->context);
     pcre2_jit_stack_free(scratch->stack);
+    free(scratch->known);
     free(scratch);
 }
 
@@ -468,13 +493,71 @@ size_t bounce_rules_match_all(const struct bounce_rules *rules,
     return count;
 }
 
+/* The place of such a question, or NULL: it is not to be remembered. */
+static struct known *known_at(struct bounce_scratch *scratch,
+                              const struct bounce_question *question)
+{
+    uint64_t hash = question->text.length;
+    uint64_t word = 0;
+    size_t at = 0;
+
+    if (scratch->by_mta || question->text.length == 0 ||
+        question->text.length > KNOWN_TEXT) {
+        return NULL;
+    }
+    for (; at + sizeof word <= question->text.length; at += sizeof word) {
+        memcpy(&word, question->text.bytes + at, sizeof word);
+        hash = (hash ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+        hash ^= hash >> 29;
+    }
+    word = 0;
+    memcpy(&word, question->text.bytes + at, question->text.length - at);
+    hash = (hash ^ word ^ (unsigned)question->reply_code) *
+           UINT64_C(0x9e3779b97f4a7c15);
+    return &scratch->known[(hash >> 40) & (KNOWN - 1)];
+}
+
+static bool is_known(const struct known *known,
+                     const struct bounce_question *question)
+{
+    return known->length == question->text.length &&
+           known->reply_code == question->reply_code &&
+           known->stage == question->stage &&
+           strcmp(known->enhanced_status, question->enhanced_status) == 0 &&
+           memcmp(known->text, question->text.bytes, known->length) == 0;
+}
+
+static void remember(struct known *known,
+                     const struct bounce_question *question,
+                     const struct bounce_rule *rule)
+{
+    struct text status = text_of(question->enhanced_status);
+
+    if (status.length < sizeof known->enhanced_status) {
+        (void)text_copy(status, known->enhanced_status,
+                        sizeof known->enhanced_status);
+        known->rule = rule;
+        known->reply_code = question->reply_code;
+        known->stage = question->stage;
+        known->length = question->text.length;
+        memcpy(known->text, question->text.bytes, known->length);
+    }
+}
+
 const struct bounce_rule *
 bounce_rules_match(const struct bounce_rules *rules,
                    struct bounce_scratch *scratch,
                    const struct bounce_question *question)
 {
+    struct known *known = known_at(scratch, question);
     const struct bounce_rule *found = NULL;
 
+    if (known != NULL && is_known(known, question)) {
+        return known->rule;
+    }
     (void)bounce_rules_match_all(rules, scratch, question, &found, 1);
+    if (known != NULL) {
+        remember(known, question, found);
+    }
     return found;
 }

@@ -1,7 +1,6 @@
 #include "clock.h"
 
 #include <limits.h>
-#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -30,31 +29,64 @@ int64_t clock_monotonic_ms(void)
     return clock_us(CLOCK_MONOTONIC) / 1000;
 }
 
+/* The Gregorian date of a day since 1970-01-01; inverse of days_from_date(). */
+static void date_from_days(int64_t days, int64_t *year, int64_t *month,
+                           int64_t *day)
+{
+    int64_t shifted = days + 719468; /* since 0000-03-01 */
+    int64_t era = (shifted >= 0 ? shifted : shifted - 146096) / 146097;
+    int64_t day_of_era = shifted - era * 146097;
+    int64_t year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36524 -
+                           day_of_era / 146096) /
+                          365;
+    int64_t day_of_year =
+        day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    int64_t from_march = (5 * day_of_year + 2) / 153;
+
+    *day = day_of_year - (153 * from_march + 2) / 5 + 1;
+    *month = from_march < 10 ? from_march + 3 : from_march - 9;
+    *year = year_of_era + era * 400 + (*month <= 2 ? 1 : 0);
+}
+
+static void put_digits(char *at, size_t count, int64_t number)
+{
+    while (count-- > 0) {
+        at[count] = (char)('0' + number % 10);
+        number /= 10;
+    }
+}
+
 void clock_format(int64_t us, char timestamp[CLOCK_TIMESTAMP_SIZE])
 {
+    const int64_t day_s = 86400;
     int64_t fraction = us % US_PER_SECOND;
-    int64_t whole = us / US_PER_SECOND;
-    struct tm tm;
-    time_t seconds;
-    char text[64];
+    int64_t seconds = us / US_PER_SECOND;
+    int64_t second;
+    int64_t year;
+    int64_t month;
+    int64_t day;
 
     if (fraction < 0) {
         fraction += US_PER_SECOND;
-        whole--;
+        seconds--;
     }
-    seconds = (time_t)whole;
-    if (gmtime_r(&seconds, &tm) == NULL || tm.tm_year < -1900 ||
-        tm.tm_year > 8099) {
-        memset(&tm, 0, sizeof tm);
-        tm.tm_mday = 1;
-        tm.tm_year = 70;
+    second = seconds % day_s < 0 ? seconds % day_s + day_s : seconds % day_s;
+    date_from_days((seconds - second) / day_s, &year, &month, &day);
+    if (year < 0 || year > 9999) { /* what four digits do not hold */
+        year = 1970;
+        month = 1;
+        day = 1;
+        second = 0;
         fraction = 0;
     }
-    (void)snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02d.%06ldZ",
-                   tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour,
-                   tm.tm_min, tm.tm_sec, (long)fraction);
-    memcpy(timestamp, text, CLOCK_TIMESTAMP_SIZE - 1);
-    timestamp[CLOCK_TIMESTAMP_SIZE - 1] = '\0';
+    memcpy(timestamp, "0000-00-00T00:00:00.000000Z", CLOCK_TIMESTAMP_SIZE);
+    put_digits(timestamp, 4, year);
+    put_digits(timestamp + 5, 2, month);
+    put_digits(timestamp + 8, 2, day);
+    put_digits(timestamp + 11, 2, second / 3600);
+    put_digits(timestamp + 14, 2, second / 60 % 60);
+    put_digits(timestamp + 17, 2, second % 60);
+    put_digits(timestamp + 20, 6, fraction);
 }
 
 /* The number of count digits at *position, which moves behind them; or -1. */

@@ -16,6 +16,8 @@
 
 #define NO_INSTANCE "0000000000000000" /* these events are in no log */
 #define FLUSH_EVERY 256
+/* Who reads old logs waits for no message; memory is better kept small. */
+#define MESSAGE_BYTES ((size_t)4 * 1024 * 1024)
 
 struct maillog_run {
     const struct command_call *call;
@@ -48,11 +50,17 @@ static bool print_event(void *context, struct event *event)
 /* Postfix's own times, those of the configuration, or Postfix's defaults. */
 static void make_schedule(struct maillog_run *run)
 {
-    struct error unheard;
+    struct error error;
 
     maillog_schedule_init(&run->schedule);
     if (run->settings->retry_schedule_is_postfix) {
-        (void)maillog_schedule_ask_postfix(&run->schedule, &unheard);
+        if (!maillog_schedule_ask_postfix(&run->schedule, &error)) {
+            command_complain(run->call,
+                             "%s: Postfix's own defaults are taken for when "
+                             "mail is tried again; set MAIL_CONFIG to the "
+                             "folder of main.cf, or retry_schedule",
+                             error.text);
+        }
     } else {
         maillog_schedule_take_minutes(&run->schedule,
                                       run->settings->retry_schedule_minutes,
@@ -100,6 +108,7 @@ static bool make_parts(struct maillog_run *run, struct error *error)
         error_set(error, "out of memory");
         return false;
     }
+    maillog_messages_limit(run->messages, MESSAGE_BYTES);
     read.messages = run->messages;
     read.judge = run->judge;
     run->reader = maillog_reader_new(&read);

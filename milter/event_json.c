@@ -39,6 +39,40 @@ static void put_string(struct writer *writer, const char *string)
     put(writer, string, strlen(string));
 }
 
+/* What stands on the line as it is: most of what comes. */
+static bool is_plain(char byte)
+{
+    return byte >= 0x20 && byte < 0x7f && byte != '"' && byte != '\\';
+}
+
+/* How many bytes at the front are plain. */
+static size_t plain_length(struct text text)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101);
+    const uint64_t tops = UINT64_C(0x8080808080808080);
+    size_t length = 0;
+    uint64_t word;
+
+    /* eight at once; a top bit that is set means: look more closely */
+    for (; length + sizeof word <= text.length; length += sizeof word) {
+        uint64_t quote;
+        uint64_t backslash;
+
+        memcpy(&word, text.bytes + length, sizeof word);
+        quote = word ^ (ones * '"');
+        backslash = word ^ (ones * '\\');
+        if (((word | (word - ones * 0x20) | (word + ones) | (quote - ones) |
+              (backslash - ones)) &
+             tops) != 0) {
+            break;
+        }
+    }
+    while (length < text.length && is_plain(text.bytes[length])) {
+        length++;
+    }
+    return length;
+}
+
 /* The escape of one character; returns its length. */
 static size_t escape(gunichar character, char out[ESCAPE_MAX + 1])
 {
@@ -89,8 +123,13 @@ static bool put_escaped(struct writer *writer, struct text text)
 {
     const char *position = text.bytes;
     const char *end = text.bytes + text.length;
+    size_t plain = plain_length(text);
     bool exact = true;
 
+    if (plain < left(writer)) {
+        put(writer, position, plain);
+        position += plain;
+    }
     while (position < end) {
         const char *bad;
 
@@ -112,32 +151,33 @@ static bool put_escaped(struct writer *writer, struct text text)
     return exact;
 }
 
-static bool open_member(struct writer *writer, const char *name,
-                        const char *suffix, const char *quote)
+/* end: what stands between the name and the value */
+static bool open_member(struct writer *writer,
+                        const struct event_member *member, struct text end)
 {
-    if (strlen(name) + strlen(suffix) + MEMBER_EXTRA > left(writer)) {
+    if (member->name_length + end.length + MEMBER_EXTRA > left(writer)) {
         writer->cut = true;
         return false;
     }
-    put_string(writer, ",\"");
-    put_string(writer, name);
-    put_string(writer, suffix);
-    put_string(writer, "\":");
-    put_string(writer, quote);
+    put(writer, ",\"", 2);
+    put(writer, member->name, member->name_length);
+    put(writer, end.bytes, end.length);
     return true;
 }
 
-static void put_base64(struct writer *writer, const char *name,
+#define END(literal) ((struct text){"" literal "", sizeof(literal) - 1})
+
+static void put_base64(struct writer *writer, const struct event_member *member,
                        struct text text)
 {
     gchar *encoded = g_base64_encode((const guchar *)text.bytes, text.length);
     size_t length = strlen(encoded);
 
-    if (length + strlen(name) + MEMBER_EXTRA > left(writer)) {
+    if (length + member->name_length + MEMBER_EXTRA > left(writer)) {
         writer->cut = true;
-    } else if (open_member(writer, name, "_base64", "\"")) {
+    } else if (open_member(writer, member, END("_base64\":\""))) {
         put(writer, encoded, length);
-        put_string(writer, "\"");
+        put(writer, "\"", 1);
     }
     g_free(encoded);
 }
@@ -167,32 +207,42 @@ static void put_text(struct writer *writer, const struct event_member *member,
         text.length = cut_length(text, member->limit);
         writer->cut = true;
     }
-    if (open_member(writer, member->name, "", "\"")) {
+    if (open_member(writer, member, END("\":\""))) {
         bool exact = put_escaped(writer, text);
 
-        put_string(writer, "\"");
+        put(writer, "\"", 1);
         if (!exact) {
-            put_base64(writer, member->name, text);
+            put_base64(writer, member, text);
         }
     }
 }
 
 /* A value that needs no quotes. */
-static void put_bare(struct writer *writer, const char *name, const char *value)
+static void put_bare(struct writer *writer, const struct event_member *member,
+                     const char *value, size_t length)
 {
-    if (strlen(value) + strlen(name) + MEMBER_EXTRA > left(writer)) {
+    if (length + member->name_length + MEMBER_EXTRA > left(writer)) {
         writer->cut = true;
-    } else if (open_member(writer, name, "", "")) {
-        put_string(writer, value);
+    } else if (open_member(writer, member, END("\":"))) {
+        put(writer, value, length);
     }
 }
 
-static void put_integer(struct writer *writer, const char *name, int64_t value)
+static void put_integer(struct writer *writer,
+                        const struct event_member *member, int64_t value)
 {
     char digits[24];
+    size_t at = sizeof digits;
+    uint64_t rest = value < 0 ? -(uint64_t)value : (uint64_t)value;
 
-    (void)snprintf(digits, sizeof digits, "%lld", (long long)value);
-    put_bare(writer, name, digits);
+    do {
+        digits[--at] = (char)('0' + rest % 10);
+        rest /= 10;
+    } while (rest > 0);
+    if (value < 0) {
+        digits[--at] = '-';
+    }
+    put_bare(writer, member, digits + at, sizeof digits - at);
 }
 
 static void put_number(struct writer *writer, const struct event_member *member,
@@ -202,9 +252,10 @@ static void put_number(struct writer *writer, const struct event_member *member,
         return;
     }
     if (member->kind == EVENT_MEMBER_BOOLEAN) {
-        put_bare(writer, member->name, value != 0 ? "true" : "false");
+        put_bare(writer, member, value != 0 ? "true" : "false",
+                 value != 0 ? 4 : 5);
     } else {
-        put_integer(writer, member->name, value);
+        put_integer(writer, member, value);
     }
 }
 

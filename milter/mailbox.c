@@ -369,12 +369,83 @@ static enum mailbox_result mailbox_from_path(const struct mailbox_path *path,
                : mailbox_long(mailbox);
 }
 
+/* [a-z0-9-], dots between, no label that may be of another alphabet. */
+static bool is_plain_domain(const char *bytes, size_t length)
+{
+    size_t label = 0; /* bytes of it so far */
+
+    for (size_t i = 0; i < length; i++) {
+        char byte = bytes[i];
+        bool is_letter = byte >= 'a' && byte <= 'z';
+
+        if (byte == '.') {
+            if (label == 0 || label > 63 || bytes[i - 1] == '-') {
+                return false;
+            }
+            label = 0;
+            continue;
+        }
+        if (!is_letter && (byte < '0' || byte > '9') &&
+            (byte != '-' || label == 0 || label == 3)) {
+            return false;
+        }
+        label++;
+    }
+    /* the last one begins with a letter, so that it is no IP address */
+    return label > 0 && label < 63 && length < 250 &&
+           bytes[length - label] >= 'a' && bytes[length - 1] != '-';
+}
+
+static bool is_plain_local(const char *bytes, size_t length)
+{
+    bool after_dot = true;
+
+    for (size_t i = 0; i < length; i++) {
+        char byte = bytes[i];
+
+        if (byte == '.'
+                ? after_dot
+                : (byte < 'a' || byte > 'z') && (byte < '0' || byte > '9') &&
+                      byte != '_' && byte != '-') {
+            return false;
+        }
+        after_dot = byte == '.';
+    }
+    return length <= 64 && !after_dot;
+}
+
+/*
+ * Most addresses are their own normal form under any rules, and it is seen at
+ * once.
+ */
+static bool take_plain(struct text address, struct mailbox *mailbox)
+{
+    const char *at =
+        address.length == 0 ? NULL : memchr(address.bytes, '@', address.length);
+    size_t local = at == NULL ? 0 : (size_t)(at - address.bytes);
+    size_t domain = at == NULL ? 0 : address.length - local - 1;
+
+    if (domain == 0 || !is_plain_local(address.bytes, local) ||
+        !is_plain_domain(at + 1, domain)) {
+        return false;
+    }
+    mailbox->address_length =
+        text_copy(address, mailbox->address, sizeof mailbox->address);
+    mailbox->local_length = local;
+    mailbox->domain_length = text_copy((struct text){at + 1, domain},
+                                       mailbox->domain, sizeof mailbox->domain);
+    return true;
+}
+
 enum mailbox_result mailbox_parse(struct text path,
                                   const struct mailbox_rules *rules,
                                   struct mailbox *mailbox)
 {
     struct mailbox_path opened;
 
+    if (path.bytes != NULL && take_plain(path, mailbox)) {
+        return MAILBOX_OK;
+    }
     mailbox_clear(mailbox);
     if (path.bytes == NULL || !mailbox_path_read(path, &opened)) {
         return MAILBOX_INVALID;

@@ -1,5 +1,6 @@
 #include "maillog.h"
 
+#include "client_network.h"
 #include "clock.h"
 #include "log.h"
 #include "maillog_follow.h"
@@ -18,6 +19,7 @@
 #define SOON_MS      50
 #define MARK_MS      60000
 #define MARK_LINES   50000
+#define SETTINGS_MS  500
 #define SCHEDULE_MS  (15 * 60 * 1000)
 #define LOG_PAUSE_MS 500
 
@@ -27,16 +29,19 @@ struct maillog {
     struct maillog_reader *reader;
     struct outcome_judge *judge;
     struct maillog_schedule schedule;
-    int64_t schedule_ms; /* when it is asked for again */
-    bool told_schedule;  /* that it could not be asked */
-    struct source {      /* what is given of each, and not marked */
+    int64_t look_ms;      /* when the settings are looked at next, */
+    int64_t schedule_ms;  /* and when Postfix is asked again */
+    const void *settings; /* that it is of: only to see that there are others */
+    bool told_schedule;   /* that it could not be asked */
+    struct source {       /* what is given of each, and not marked */
         char position[MAILLOG_POSITION_SIZE];
         uint64_t lines;
         bool begun; /* it has given a line, or its place is told */
     } * sources;
     size_t source_count;
     int64_t mark_ms;
-    bool fresh; /* the event log knows no place of any source */
+    int64_t file_number; /* of the event log, at the last marks */
+    bool fresh;          /* the event log knows no place of any source */
     pthread_t thread;
     atomic_bool stopping;
 
@@ -82,6 +87,62 @@ static void pause_ms(int64_t ms)
     (void)nanosleep(&pause, NULL);
 }
 
+/* Stops at nothing but the end: EVENT_LOG_LOST then. */
+static enum event_log_result append(struct maillog *maillog,
+                                    struct event *event)
+{
+    while (!atomic_load(&maillog->stopping)) {
+        struct event_log_state state;
+
+        event_log_state(maillog->options.log, &state);
+        if (!state.failing) {
+            enum event_log_result result =
+                event_log_append(maillog->options.log, event);
+
+            if (result != EVENT_LOG_LOST) {
+                return result;
+            }
+        }
+        pause_ms(LOG_PAUSE_MS);
+    }
+    return EVENT_LOG_LOST;
+}
+
+/* Who is not ours did not ask us to deliver, and may not have written it. */
+static bool is_ours(const struct maillog *maillog, const struct event *event)
+{
+    const struct settings *settings =
+        settings_share_borrow(maillog->options.settings);
+    bool ours =
+        event->auth_user.length > 0 ||
+        client_network_has(settings->outgoing_clients,
+                           settings->outgoing_client_count, event->client_ip);
+
+    settings_share_return(maillog->options.settings, settings);
+    return ours;
+}
+
+/* Whether the sender is told now; the line says so before the mail goes out. */
+static bool tells_sender(const struct maillog *maillog, struct event *event)
+{
+    struct delay_notices *notices = maillog->options.notices;
+    struct maillog_message message;
+    bool now;
+
+    if (notices == NULL || event->type != EVENT_DELAY) {
+        return false;
+    }
+    maillog_messages_find(maillog->options.messages, event->queue_id,
+                          event->timestamp_us, event->recipient,
+                          event->final_recipient, &message);
+    now = !message.delay_told && !message.bulk && is_ours(maillog, event) &&
+          delay_notices_wants(notices, event);
+    if (now || message.delay_told) {
+        event->delay_notice = 1;
+    }
+    return now;
+}
+
 /*
  * What the event log cannot take now stays in the delivery log: it waits. An
  * event that is held will be written before any that comes after it.
@@ -89,38 +150,36 @@ static void pause_ms(int64_t ms)
 static bool take(void *context, struct event *event)
 {
     struct maillog *maillog = context;
+    bool now = tells_sender(maillog, event);
+    enum event_log_result result = append(maillog, event);
 
-    while (!atomic_load(&maillog->stopping)) {
-        struct event_log_state state;
-
-        event_log_state(maillog->options.log, &state);
-        if (!state.failing) {
-            switch (event_log_append(maillog->options.log, event)) {
-            case EVENT_LOG_WRITTEN:
-            case EVENT_LOG_HELD:
-                return true;
-            case EVENT_LOG_LOST:
-                break;
-            }
-        }
-        pause_ms(LOG_PAUSE_MS);
+    if (now && result == EVENT_LOG_WRITTEN &&
+        maillog_messages_tell(maillog->options.messages, event->queue_id)) {
+        (void)delay_notices_offer(maillog->options.notices, event);
     }
-    return false;
+    return result != EVENT_LOG_LOST;
 }
 
 static void mark(struct maillog *maillog, bool all)
 {
     int64_t now_ms = clock_monotonic_ms();
     bool due = all || now_ms >= maillog->mark_ms;
+    struct event_log_state log;
+    bool in_new_file;
 
     if (maillog_reader_waits(maillog->reader)) {
         return;
     }
+    /* older files may be gone when somebody asks */
+    event_log_state(maillog->options.log, &log);
+    in_new_file = due && log.file_number != maillog->file_number;
     for (size_t i = 0; i < maillog->source_count; i++) {
         struct source *source = &maillog->sources[i];
         struct event event;
 
-        if (source->lines == 0 || (!due && source->lines < MARK_LINES)) {
+        if (source->position[0] == '\0' ||
+            (source->lines == 0 && !in_new_file) ||
+            (!due && source->lines < MARK_LINES)) {
             continue;
         }
         event_init(&event, EVENT_MARK, clock_now_us());
@@ -130,6 +189,7 @@ static void mark(struct maillog *maillog, bool all)
     }
     if (due) {
         maillog->mark_ms = now_ms + MARK_MS;
+        maillog->file_number = log.file_number;
     }
 }
 
@@ -142,6 +202,13 @@ static void look_at_schedule(struct maillog *maillog)
         settings_share_borrow(maillog->options.settings);
     struct error error;
 
+    maillog->look_ms = clock_monotonic_ms() + SETTINGS_MS;
+    if (settings == maillog->settings &&
+        clock_monotonic_ms() < maillog->schedule_ms) {
+        settings_share_return(maillog->options.settings, settings);
+        return;
+    }
+    maillog->settings = settings;
     maillog->schedule_ms = clock_monotonic_ms() + SCHEDULE_MS;
     if (!settings->retry_schedule_is_postfix) {
         maillog_schedule_take_minutes(&maillog->schedule,
@@ -153,8 +220,9 @@ static void look_at_schedule(struct maillog *maillog)
         maillog->schedule.steps = 0;
         if (!maillog->told_schedule) {
             maillog->told_schedule = true;
-            log_warning("retry_schedule: postfix's own defaults are taken: "
-                        "error=\"%s\"",
+            log_warning("retry_schedule: postfix's own defaults are taken; set "
+                        "MAIL_CONFIG to the folder of main.cf, or write the "
+                        "minutes: error=\"%s\"",
                         error.text);
         }
     }
@@ -275,7 +343,7 @@ static void *run(void *context)
             going = false;
             break;
         }
-        if (clock_monotonic_ms() >= maillog->schedule_ms) {
+        if (clock_monotonic_ms() >= maillog->look_ms) {
             look_at_schedule(maillog);
         }
         if (clock_monotonic_ms() >= maillog->mark_ms) {

@@ -1,302 +1,16 @@
-#include "maillog_message.h"
-
 #include "clock.h"
+#include "maillog_message_table.h"
 
-#include <glib.h>
-#include <pthread.h>
-#include <stdlib.h>
 #include <string.h>
 
-/* What most messages do not have, and what is long, stands apart. */
-struct failure {
-    int reply_code;
-    char enhanced_status[ENHANCED_STATUS_SIZE];
-    char *diagnostic; /* NULL: none, or there was no room */
+#define GONE_MAX 1024
+
+static const size_t text_limits[TEXTS] = {
+    [SENDER] = 320,   [MESSAGE_ID] = 512,  [AUTH_USER] = 255,
+    [CLIENT_IP] = 64, [CLIENT_NAME] = 255, [ENVELOPE_ID] = 100,
 };
 
-struct recipient {
-    uint64_t hash; /* of the normal form */
-    bool seen;     /* in a session of ours */
-    bool waiting;  /* the last attempt failed for a while */
-    int64_t attempts, first_us, last_us;
-    char *address; /* of who waits; NULL else */
-    struct failure failure;
-};
-
-struct message {
-    struct message *older, *newer; /* by when it was touched */
-    struct message *before; /* another one of this id that may have lines in
-                               the log yet; NULL; is in no list */
-    char *queue_id;         /* the key, too */
-    char *sender, *message_id, *auth_user, *client_ip, *client_name,
-        *envelope_id; /* NULL: unknown */
-    int64_t size, arrival_us;
-    bool received;   /* a session told of it */
-    bool removed;    /* what comes now by this id is another message */
-    bool delay_told; /* its sender */
-    struct recipient *recipients;
-    size_t count, room;
-};
-
-struct maillog_messages {
-    pthread_mutex_t lock; /* guards all below */
-    GHashTable *by_id;    /* queue id -> message */
-    struct message *oldest, *newest;
-    size_t recipients;
-    size_t text_bytes; /* of diagnostics */
-    uint64_t replaced;
-};
-
-/* ---- the table ---- */
-
-struct maillog_messages *maillog_messages_new(void)
-{
-    struct maillog_messages *messages = calloc(1, sizeof *messages);
-
-    if (messages == NULL) {
-        return NULL;
-    }
-    if (pthread_mutex_init(&messages->lock, NULL) != 0) {
-        free(messages);
-        return NULL;
-    }
-    messages->by_id = g_hash_table_new(g_str_hash, g_str_equal);
-    return messages;
-}
-
-static void forget_failure(struct maillog_messages *messages,
-                           struct recipient *recipient)
-{
-    if (recipient->failure.diagnostic != NULL) {
-        messages->text_bytes -= strlen(recipient->failure.diagnostic);
-    }
-    free(recipient->failure.diagnostic);
-    memset(&recipient->failure, 0, sizeof recipient->failure);
-    free(recipient->address);
-    recipient->address = NULL;
-}
-
-/* All but its queue id and its place in the table. */
-static void empty(struct maillog_messages *messages, struct message *message)
-{
-    char **const texts[] = {&message->sender,      &message->message_id,
-                            &message->auth_user,   &message->client_ip,
-                            &message->client_name, &message->envelope_id};
-
-    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
-        free(*texts[i]);
-        *texts[i] = NULL;
-    }
-    for (size_t i = 0; i < message->count; i++) {
-        forget_failure(messages, &message->recipients[i]);
-    }
-    messages->recipients -= message->count;
-    free(message->recipients);
-    message->recipients = NULL;
-    message->count = 0;
-    message->room = 0;
-    message->size = EVENT_UNKNOWN;
-    message->arrival_us = 0;
-    message->received = false;
-    message->removed = false;
-    message->delay_told = false;
-}
-
-static void take_out(struct maillog_messages *messages, struct message *message)
-{
-    if (message->older != NULL) {
-        message->older->newer = message->newer;
-    } else {
-        messages->oldest = message->newer;
-    }
-    if (message->newer != NULL) {
-        message->newer->older = message->older;
-    } else {
-        messages->newest = message->older;
-    }
-}
-
-static void put_newest(struct maillog_messages *messages,
-                       struct message *message)
-{
-    message->older = messages->newest;
-    message->newer = NULL;
-    if (messages->newest != NULL) {
-        messages->newest->newer = message;
-    } else {
-        messages->oldest = message;
-    }
-    messages->newest = message;
-}
-
-static void drop_before(struct maillog_messages *messages,
-                        struct message *message)
-{
-    if (message->before != NULL) {
-        empty(messages, message->before);
-        free(message->before);
-        message->before = NULL;
-    }
-}
-
-static void drop(struct maillog_messages *messages, struct message *message)
-{
-    take_out(messages, message);
-    drop_before(messages, message);
-    (void)g_hash_table_remove(messages->by_id, message->queue_id);
-    empty(messages, message);
-    free(message->queue_id);
-    free(message);
-}
-
-void maillog_messages_free(struct maillog_messages *messages)
-{
-    if (messages == NULL) {
-        return;
-    }
-    while (messages->oldest != NULL) {
-        drop(messages, messages->oldest);
-    }
-    g_hash_table_destroy(messages->by_id);
-    (void)pthread_mutex_destroy(&messages->lock);
-    free(messages);
-}
-
-/* What was touched longest ago makes room; kept stays. */
-static void make_room(struct maillog_messages *messages,
-                      const struct message *kept)
-{
-    while (messages->oldest != NULL && messages->oldest != kept &&
-           (g_hash_table_size(messages->by_id) > MAILLOG_MESSAGES ||
-            messages->recipients > MAILLOG_RECIPIENTS)) {
-        messages->replaced++;
-        drop(messages, messages->oldest);
-    }
-}
-
-static char *copy(struct text text, size_t limit)
-{
-    size_t length = text.length < limit ? text.length : limit;
-    char *string;
-
-    if (text.bytes == NULL) {
-        return NULL;
-    }
-    string = malloc(length + 1);
-    if (string != NULL) {
-        memcpy(string, text.bytes, length);
-        string[length] = '\0';
-    }
-    return string;
-}
-
-static struct message *find(struct maillog_messages *messages,
-                            struct text queue_id)
-{
-    char id[65];
-
-    if (queue_id.bytes == NULL || queue_id.length == 0 ||
-        queue_id.length >= sizeof id) {
-        return NULL;
-    }
-    (void)text_copy(queue_id, id, sizeof id);
-    return g_hash_table_lookup(messages->by_id, id);
-}
-
-/* The message, made if need be, as the newest; NULL: no id, no memory. */
-static struct message *touch(struct maillog_messages *messages,
-                             struct text queue_id)
-{
-    struct message *message = find(messages, queue_id);
-
-    if (message != NULL) {
-        take_out(messages, message);
-        put_newest(messages, message);
-        return message;
-    }
-    if (queue_id.bytes == NULL || queue_id.length == 0 ||
-        queue_id.length > 64) {
-        return NULL;
-    }
-    message = calloc(1, sizeof *message);
-    if (message == NULL) {
-        return NULL;
-    }
-    message->queue_id = copy(queue_id, 64);
-    if (message->queue_id == NULL) {
-        free(message);
-        return NULL;
-    }
-    message->size = EVENT_UNKNOWN;
-    (void)g_hash_table_insert(messages->by_id, message->queue_id, message);
-    put_newest(messages, message);
-    make_room(messages, message);
-    return message;
-}
-
-/* FNV-1a, 64 bits. */
-static uint64_t hash_of(struct text text)
-{
-    uint64_t hash = UINT64_C(14695981039346656037);
-
-    for (size_t i = 0; i < text.length; i++) {
-        hash ^= (unsigned char)text.bytes[i];
-        hash *= UINT64_C(1099511628211);
-    }
-    return hash;
-}
-
-static struct recipient *find_recipient(const struct message *message,
-                                        struct text address)
-{
-    uint64_t hash = hash_of(address);
-
-    if (address.bytes == NULL || address.length == 0) {
-        return NULL;
-    }
-    for (size_t i = 0; i < message->count; i++) {
-        if (message->recipients[i].hash == hash) {
-            return &message->recipients[i];
-        }
-    }
-    return NULL;
-}
-
-static struct recipient *touch_recipient(struct maillog_messages *messages,
-                                         struct message *message,
-                                         struct text address)
-{
-    struct recipient *recipient = find_recipient(message, address);
-
-    if (recipient != NULL || address.bytes == NULL || address.length == 0) {
-        return recipient;
-    }
-    if (message->count == message->room) {
-        size_t room = message->room == 0 ? 1 : 2 * message->room;
-        struct recipient *recipients =
-            reallocarray(message->recipients, room, sizeof *recipients);
-
-        if (recipients == NULL) {
-            return NULL;
-        }
-        message->recipients = recipients;
-        message->room = room;
-    }
-    recipient = &message->recipients[message->count++];
-    memset(recipient, 0, sizeof *recipient);
-    recipient->hash = hash_of(address);
-    messages->recipients++;
-    make_room(messages, message);
-    return recipient;
-}
-
-static void set(char **target, struct text text, size_t limit)
-{
-    if (text.bytes != NULL) {
-        free(*target);
-        *target = copy(text, limit);
-    }
-}
+/* ---- which message ------------------------------------------------------- */
 
 /*
  * The id is used again: from now on it names another message, but the log may
@@ -305,23 +19,21 @@ static void set(char **target, struct text text, size_t limit)
 static void begin_another(struct maillog_messages *messages,
                           struct message *message)
 {
-    struct message *before = message->removed ? NULL : malloc(sizeof *before);
+    struct message *before =
+        message->removed ? NULL : maillog_table_take(messages, sizeof *before);
 
-    drop_before(messages, message);
+    maillog_table_drop_before(messages, message);
     if (before != NULL) {
-        *before = *message;
+        memcpy(before, message, sizeof *before);
         before->before = NULL;
         message->before = before;
-        message->sender = NULL;
-        message->message_id = NULL;
-        message->auth_user = NULL;
-        message->client_ip = NULL;
-        message->client_name = NULL;
-        message->envelope_id = NULL;
-        message->recipients = NULL;
-        message->count = 0;
+    } else {
+        maillog_table_empty(messages, message);
     }
-    empty(messages, message);
+    maillog_table_begin(message);
+    maillog_table_take_out(messages, message);
+    message->removed = false;
+    maillog_table_put_newest(messages, message);
 }
 
 /* Stamps of a log may have whole seconds only. */
@@ -339,63 +51,104 @@ static struct message *at_time(struct message *message, int64_t at_us)
     return message;
 }
 
-/* ---- what is told ---- */
+static bool has_another_id(const struct message *message,
+                           const struct event *event)
+{
+    return message->received && message->texts[MESSAGE_ID] != NULL &&
+           event->message_id.bytes != NULL &&
+           !text_is(event->message_id, message->texts[MESSAGE_ID]);
+}
 
 /* Read back from the log while sessions tell of younger ones already. */
 static bool is_past(const struct message *message, const struct event *event)
 {
-    return event->type == EVENT_RECEPTION && message->received &&
+    return event->type == EVENT_RECEPTION &&
            event->timestamp_us < message->arrival_us &&
-           event->message_id.bytes != NULL && message->message_id != NULL &&
-           !text_is(event->message_id, message->message_id);
+           has_another_id(message, event);
 }
 
 static bool is_another(const struct message *message, const struct event *event)
 {
     return event->type == EVENT_RECEPTION &&
-           (message->removed ||
-            (message->received && message->message_id != NULL &&
-             event->message_id.bytes != NULL &&
-             !text_is(event->message_id, message->message_id)));
+           (message->removed || has_another_id(message, event));
 }
 
-static void learn_message(struct message *message, const struct event *event)
+/* ---- what is told -------------------------------------------------------- */
+
+static void learn_message(struct maillog_messages *messages,
+                          struct message *message, const struct event *event)
 {
-    set(&message->sender, event->sender, 320);
-    set(&message->message_id, event->message_id, 512);
-    set(&message->auth_user, event->auth_user, 255);
-    set(&message->client_ip, event->client_ip, 64);
-    set(&message->client_name, event->client_name, 255);
-    set(&message->envelope_id, event->envelope_id, 100);
+    const struct text told[TEXTS] = {
+        [SENDER] = event->sender,           [MESSAGE_ID] = event->message_id,
+        [AUTH_USER] = event->auth_user,     [CLIENT_IP] = event->client_ip,
+        [CLIENT_NAME] = event->client_name, [ENVELOPE_ID] = event->envelope_id,
+    };
+
+    for (size_t i = 0; i < TEXTS; i++) {
+        if (message->texts[i] == NULL || !text_is(told[i], message->texts[i])) {
+            maillog_table_set(messages, &message->texts[i], told[i],
+                              text_limits[i]);
+        }
+    }
     if (event->size != EVENT_UNKNOWN) {
         message->size = event->size;
     }
+    message->delay_told = message->delay_told || event->delay_notice == 1;
+    message->bulk = message->bulk || event->bulk == 1;
     if (event->type == EVENT_RECEPTION && !message->received) {
         message->received = true;
         message->arrival_us = event->timestamp_us;
     }
 }
 
+static void learn_reception(struct maillog_messages *messages,
+                            struct recipient *recipient,
+                            const struct event *event)
+{
+    struct text typed = event->original_recipient;
+
+    recipient->seen = true;
+    recipient->bare =
+        typed.length > 0 && memchr(typed.bytes, '@', typed.length) == NULL;
+    maillog_table_set(messages, &recipient->address, event->recipient,
+                      MAILLOG_RECIPIENT_SIZE - 1);
+    if (recipient->bare) {
+        (void)text_copy(event->recipient_domain, messages->local_domain,
+                        sizeof messages->local_domain);
+    }
+}
+
+/* Its last text is not kept when there is no room. */
 static void learn_failure(struct maillog_messages *messages,
                           struct recipient *recipient,
                           const struct event *event)
 {
-    struct failure *failure = &recipient->failure;
+    struct text diagnostic = event->diagnostic;
+    size_t final_at = event->recipient.length + 1;
+    size_t diagnostic_at = final_at + event->final_recipient.length + 1;
+    struct failure *failure;
 
-    forget_failure(messages, recipient);
-    recipient->address = copy(event->recipient, MAILLOG_RECIPIENT_SIZE - 1);
-    recipient->waiting = recipient->address != NULL;
-    if (event->reply_code != EVENT_UNKNOWN) {
-        failure->reply_code = (int)event->reply_code;
+    if (diagnostic.length > EVENT_DIAGNOSTIC_MAX) {
+        diagnostic.length = EVENT_DIAGNOSTIC_MAX;
     }
+    failure = maillog_table_take(messages, sizeof *failure + diagnostic_at +
+                                               diagnostic.length + 1);
+    if (failure == NULL) {
+        return;
+    }
+    failure->final_at = final_at;
+    failure->diagnostic_at = diagnostic_at;
+    failure->length = diagnostic_at + diagnostic.length + 1;
+    failure->reply_code =
+        event->reply_code == EVENT_UNKNOWN ? 0 : (int)event->reply_code;
     (void)text_copy(event->enhanced_status, failure->enhanced_status,
                     sizeof failure->enhanced_status);
-    if (event->diagnostic.bytes != NULL &&
-        messages->text_bytes < MAILLOG_TEXT_BYTES) {
-        failure->diagnostic = copy(event->diagnostic, EVENT_DIAGNOSTIC_MAX);
-        messages->text_bytes +=
-            failure->diagnostic == NULL ? 0 : strlen(failure->diagnostic);
-    }
+    (void)text_copy(event->recipient, failure->bytes, final_at);
+    (void)text_copy(event->final_recipient, failure->bytes + final_at,
+                    diagnostic_at - final_at);
+    (void)text_copy(diagnostic, failure->bytes + diagnostic_at,
+                    diagnostic.length + 1);
+    recipient->waits = failure;
 }
 
 static void learn_attempt(struct maillog_messages *messages,
@@ -405,7 +158,7 @@ static void learn_attempt(struct maillog_messages *messages,
     int64_t first_us;
 
     if (event->attempt != EVENT_UNKNOWN) {
-        recipient->attempts = event->attempt;
+        recipient->attempts = (int)event->attempt;
     } else {
         recipient->attempts++;
     }
@@ -417,11 +170,9 @@ static void learn_attempt(struct maillog_messages *messages,
     } else if (recipient->first_us == 0) {
         recipient->first_us = event->timestamp_us;
     }
+    maillog_table_give_failure(messages, recipient);
     if (event->type == EVENT_DELAY) {
         learn_failure(messages, recipient, event);
-    } else {
-        forget_failure(messages, recipient);
-        recipient->waiting = false;
     }
 }
 
@@ -429,6 +180,26 @@ static bool is_of_the_log(const struct event *event)
 {
     return event->type == EVENT_DELIVERY || event->type == EVENT_DELAY ||
            event->type == EVENT_BOUNCE || event->type == EVENT_EXPIRATION;
+}
+
+/*
+ * Attempts are of who is tried: members of an alias are tried each by itself.
+ * Of who was not seen, and waits no more, there is nothing to keep.
+ */
+static void learn_outcome(struct maillog_messages *messages,
+                          struct message *message, const struct event *event)
+{
+    struct text tried = event->final_recipient.length > 0
+                            ? event->final_recipient
+                            : event->recipient;
+    struct recipient *recipient =
+        event->type == EVENT_DELAY
+            ? maillog_table_touch_recipient(messages, message, tried)
+            : maillog_table_find_recipient(message, tried);
+
+    if (recipient != NULL) {
+        learn_attempt(messages, recipient, event);
+    }
 }
 
 void maillog_messages_learn(struct maillog_messages *messages,
@@ -441,7 +212,7 @@ void maillog_messages_learn(struct maillog_messages *messages,
         return;
     }
     (void)pthread_mutex_lock(&messages->lock);
-    message = touch(messages, event->queue_id);
+    message = maillog_table_touch(messages, event->queue_id);
     if (message != NULL && is_past(message, event)) {
         message = NULL;
     } else if (message != NULL && is_another(message, event)) {
@@ -450,39 +221,56 @@ void maillog_messages_learn(struct maillog_messages *messages,
         message = at_time(message, event->timestamp_us);
     }
     if (message != NULL) {
-        learn_message(message, event);
-        recipient = touch_recipient(messages, message, event->recipient);
-        if (recipient != NULL && event->type == EVENT_RECEPTION) {
-            recipient->seen = true;
-        } else if (recipient != NULL) {
-            learn_attempt(messages, recipient, event);
+        learn_message(messages, message, event);
+        if (event->type != EVENT_RECEPTION) {
+            learn_outcome(messages, message, event);
+        } else {
+            recipient = maillog_table_touch_recipient(messages, message,
+                                                      event->recipient);
+            if (recipient != NULL) {
+                learn_reception(messages, recipient, event);
+            }
         }
     }
     (void)pthread_mutex_unlock(&messages->lock);
 }
 
 /* What a session has told is exact; a log line only adds to it. */
-static void add(char **target, struct text text, size_t limit)
+static void note(struct maillog_messages *messages, struct message *message,
+                 const struct maillog_record *record)
 {
-    if (*target == NULL) {
-        set(target, text, limit);
-    }
-}
+    const struct text told[TEXTS] = {
+        [SENDER] = record->has_sender && record->sender.bytes == NULL
+                       ? text_of("")
+                       : record->sender,
+        [MESSAGE_ID] = record->message_id,
+        [AUTH_USER] = record->auth_user,
+        [CLIENT_IP] = record->client_ip,
+        [CLIENT_NAME] = record->client_name,
+    };
 
-static void note(struct message *message, const struct maillog_record *record)
-{
     if (record->kind == MAILLOG_SUBMISSION && message->arrival_us == 0) {
         message->arrival_us = record->timestamp_us;
     }
-    if (record->has_sender) {
-        add(&message->sender, record->sender, 320);
+    for (size_t i = 0; i < TEXTS; i++) {
+        if (message->texts[i] == NULL && (i != SENDER || record->has_sender)) {
+            maillog_table_set(messages, &message->texts[i], told[i],
+                              text_limits[i]);
+        }
     }
-    add(&message->message_id, record->message_id, 512);
-    add(&message->auth_user, record->auth_user, 255);
-    add(&message->client_ip, record->client_ip, 64);
-    add(&message->client_name, record->client_name, 255);
     if (message->size == EVENT_UNKNOWN && record->size >= 0) {
         message->size = record->size;
+    }
+}
+
+static void note_removed(struct maillog_messages *messages,
+                         struct message *message)
+{
+    maillog_table_take_out(messages, message);
+    message->removed = true;
+    maillog_table_put_newest(messages, message);
+    if (messages->gone.count > GONE_MAX) {
+        maillog_table_drop(messages, messages->gone.oldest);
     }
 }
 
@@ -493,28 +281,49 @@ void maillog_messages_note(struct maillog_messages *messages,
 
     (void)pthread_mutex_lock(&messages->lock);
     if (record->kind == MAILLOG_REMOVED) {
-        message =
-            at_time(find(messages, record->queue_id), record->timestamp_us);
-        if (message != NULL) {
-            message->removed = true;
+        message = maillog_table_find(messages, record->queue_id);
+        if (message != NULL && !is_older(record->timestamp_us, message)) {
+            note_removed(messages, message);
         }
     } else {
-        message = touch(messages, record->queue_id);
+        message = maillog_table_touch(messages, record->queue_id);
         if (message != NULL && message->removed) {
             begin_another(messages, message);
         }
         if (message != NULL) {
-            note(message, record);
+            note(messages, message, record);
         }
     }
     (void)pthread_mutex_unlock(&messages->lock);
 }
 
-/* ---- what is asked ---- */
+/* ---- what is asked ------------------------------------------------------- */
 
-static void give(const char *string, char *buffer, size_t size)
+#define GIVE(string, buffer)                                                   \
+    ((void)text_copy(text_of(string), (buffer), sizeof(buffer)))
+
+static void begin(struct maillog_message *found)
 {
-    (void)text_copy(text_of(string), buffer, size);
+    *found->sender = '\0';
+    *found->message_id = '\0';
+    *found->auth_user = '\0';
+    *found->client_ip = '\0';
+    *found->client_name = '\0';
+    *found->envelope_id = '\0';
+    *found->final = '\0';
+    *found->last_diagnostic = '\0';
+    *found->last_enhanced_status = '\0';
+    found->last_reply_code = 0;
+    found->known = false;
+    found->seen = false;
+    found->has_sender = false;
+    found->delay_told = false;
+    found->bulk = false;
+    found->attempts = 0;
+    found->first_attempt_us = 0;
+    found->last_attempt_us = 0;
+    found->arrival_us = 0;
+    found->size = EVENT_UNKNOWN;
 }
 
 static void describe(const struct message *message,
@@ -524,32 +333,38 @@ static void describe(const struct message *message,
     found->size = message->size;
     found->arrival_us = message->arrival_us;
     found->delay_told = message->delay_told;
-    found->has_sender = message->sender != NULL;
-    give(message->sender, found->sender, sizeof found->sender);
-    give(message->message_id, found->message_id, sizeof found->message_id);
-    give(message->auth_user, found->auth_user, sizeof found->auth_user);
-    give(message->client_ip, found->client_ip, sizeof found->client_ip);
-    give(message->client_name, found->client_name, sizeof found->client_name);
-    give(message->envelope_id, found->envelope_id, sizeof found->envelope_id);
+    found->bulk = message->bulk;
+    found->has_sender = message->texts[SENDER] != NULL;
+    GIVE(message->texts[SENDER], found->sender);
+    GIVE(message->texts[MESSAGE_ID], found->message_id);
+    GIVE(message->texts[AUTH_USER], found->auth_user);
+    GIVE(message->texts[CLIENT_IP], found->client_ip);
+    GIVE(message->texts[CLIENT_NAME], found->client_name);
+    GIVE(message->texts[ENVELOPE_ID], found->envelope_id);
 }
 
 static void describe_recipient(const struct recipient *recipient,
                                struct maillog_message *found)
 {
+    const struct failure *failure = recipient->waits;
+
     found->attempts = recipient->attempts;
     found->first_attempt_us = recipient->first_us;
     found->last_attempt_us = recipient->last_us;
-    found->last_reply_code = recipient->failure.reply_code;
-    give(recipient->failure.diagnostic, found->last_diagnostic,
-         sizeof found->last_diagnostic);
-    give(recipient->failure.enhanced_status, found->last_enhanced_status,
-         sizeof found->last_enhanced_status);
+    if (failure != NULL) {
+        found->last_reply_code = failure->reply_code;
+        GIVE(failure->bytes + failure->final_at, found->final);
+        GIVE(failure->bytes + failure->diagnostic_at, found->last_diagnostic);
+        GIVE(failure->enhanced_status, found->last_enhanced_status);
+    }
 }
 
-static void begin(struct maillog_message *found)
+static bool is_seen(const struct message *message, struct text address)
 {
-    memset(found, 0, sizeof *found);
-    found->size = EVENT_UNKNOWN;
+    const struct recipient *recipient =
+        maillog_table_find_recipient(message, address);
+
+    return recipient != NULL && recipient->seen;
 }
 
 void maillog_messages_find(struct maillog_messages *messages,
@@ -561,17 +376,17 @@ void maillog_messages_find(struct maillog_messages *messages,
 
     begin(found);
     (void)pthread_mutex_lock(&messages->lock);
-    message = at_time(find(messages, queue_id), at_us);
+    message = at_time(maillog_table_find(messages, queue_id), at_us);
     if (message != NULL) {
-        const struct recipient *known = find_recipient(message, recipient);
-        const struct recipient *other = find_recipient(message, final);
+        const struct recipient *tried = maillog_table_find_recipient(
+            message, final.length > 0 ? final : recipient);
 
         describe(message, found);
-        if (known != NULL) {
-            describe_recipient(known, found);
+        if (tried != NULL) {
+            describe_recipient(tried, found);
         }
-        found->seen =
-            (known != NULL && known->seen) || (other != NULL && other->seen);
+        found->seen = (tried != NULL && tried->seen) ||
+                      (final.length > 0 && is_seen(message, recipient));
     }
     (void)pthread_mutex_unlock(&messages->lock);
 }
@@ -586,20 +401,80 @@ bool maillog_messages_waiting(struct maillog_messages *messages,
 
     begin(found);
     (void)pthread_mutex_lock(&messages->lock);
-    message = at_time(find(messages, queue_id), at_us);
+    message = at_time(maillog_table_find(messages, queue_id), at_us);
     while (message != NULL && !any && *at < message->count) {
         const struct recipient *waiting = &message->recipients[(*at)++];
 
-        if (waiting->waiting && waiting->address != NULL) {
+        if (waiting->waits != NULL) {
+            struct text sent_to = text_of(waiting->waits->bytes);
+
             any = true;
-            give(waiting->address, recipient, MAILLOG_RECIPIENT_SIZE);
+            (void)text_copy(sent_to, recipient, MAILLOG_RECIPIENT_SIZE);
             describe(message, found);
             describe_recipient(waiting, found);
-            found->seen = waiting->seen;
+            found->seen = waiting->seen || is_seen(message, sent_to);
         }
     }
     (void)pthread_mutex_unlock(&messages->lock);
     return any;
+}
+
+/* One that was named without domain is meant before one that was not. */
+static const struct recipient *find_local(const struct message *message,
+                                          struct text local)
+{
+    const struct recipient *found = NULL;
+
+    for (size_t i = 0; message != NULL && i < message->count; i++) {
+        const struct recipient *recipient = &message->recipients[i];
+
+        if (recipient->address != NULL &&
+            strncmp(recipient->address, local.bytes, local.length) == 0 &&
+            recipient->address[local.length] == '@' &&
+            (found == NULL || (recipient->bare && !found->bare))) {
+            found = recipient;
+        }
+    }
+    return found;
+}
+
+bool maillog_messages_complete(struct maillog_messages *messages,
+                               struct text queue_id, int64_t at_us,
+                               struct text local,
+                               char recipient[MAILLOG_RECIPIENT_SIZE])
+{
+    const struct recipient *found;
+    size_t length = 0;
+
+    (void)pthread_mutex_lock(&messages->lock);
+    found = find_local(at_time(maillog_table_find(messages, queue_id), at_us),
+                       local);
+    if (found != NULL) {
+        length = text_copy(text_of(found->address), recipient,
+                           MAILLOG_RECIPIENT_SIZE);
+    } else if (messages->local_domain[0] != '\0' &&
+               local.length + 1 + strlen(messages->local_domain) <
+                   MAILLOG_RECIPIENT_SIZE) {
+        length = text_copy(local, recipient, MAILLOG_RECIPIENT_SIZE);
+        recipient[length++] = '@';
+        (void)text_copy(text_of(messages->local_domain), recipient + length,
+                        MAILLOG_RECIPIENT_SIZE - length);
+    }
+    (void)pthread_mutex_unlock(&messages->lock);
+    return length > 0;
+}
+
+bool maillog_messages_seen(struct maillog_messages *messages,
+                           struct text queue_id, struct text recipient)
+{
+    const struct message *message;
+    bool seen;
+
+    (void)pthread_mutex_lock(&messages->lock);
+    message = maillog_table_find(messages, queue_id);
+    seen = message != NULL && is_seen(message, recipient);
+    (void)pthread_mutex_unlock(&messages->lock);
+    return seen;
 }
 
 bool maillog_messages_tell(struct maillog_messages *messages,
@@ -609,7 +484,7 @@ bool maillog_messages_tell(struct maillog_messages *messages,
     bool first = false;
 
     (void)pthread_mutex_lock(&messages->lock);
-    message = find(messages, queue_id);
+    message = maillog_table_find(messages, queue_id);
     if (message != NULL) {
         first = !message->delay_told;
         message->delay_told = true;
@@ -622,7 +497,7 @@ void maillog_messages_state(struct maillog_messages *messages,
                             struct maillog_messages_state *state)
 {
     (void)pthread_mutex_lock(&messages->lock);
-    state->messages = g_hash_table_size(messages->by_id);
+    state->messages = messages->here.count + messages->gone.count;
     state->recipients = messages->recipients;
     state->replaced = messages->replaced;
     (void)pthread_mutex_unlock(&messages->lock);

@@ -33,7 +33,9 @@ static bool names_relay(const char *entry, const struct maillog_record *record)
     return (record->relay.bytes != NULL &&
             is_same(record->relay, entry, length)) ||
            (record->relay_ip.bytes != NULL &&
-            is_same(record->relay_ip, entry, length));
+            is_same(record->relay_ip, entry, length)) ||
+           (record->relay_socket.bytes != NULL &&
+            is_same(record->relay_socket, entry, length));
 }
 
 static bool is_internal(const struct settings *settings,
@@ -52,27 +54,37 @@ static bool is_internal(const struct settings *settings,
 /* LMTP to a program of this host: a mailbox of ours, as local(8) has. */
 static bool is_on_this_host(const struct maillog_record *record)
 {
-    return record->local || (record->relay_ip.bytes != NULL &&
-                             memchr(record->relay_ip.bytes, '/',
-                                    record->relay_ip.length) != NULL);
+    return record->local || record->relay_socket.bytes != NULL;
 }
 
-/* Of a mailbox without domain, as a local mailer logs it: this host's. */
-static bool parse(const struct settings *settings, struct text address,
+/*
+ * A mailbox without domain is what a session of the message has made of it; if
+ * no session ever made anything of such, it is this host's.
+ */
+static bool parse(const struct maillog_sources *sources,
+                  const struct maillog_record *record, struct text address,
                   struct mailbox *mailbox)
 {
-    char whole[MAILBOX_MAX + 1];
+    const struct mailbox_rules *rules = &sources->settings->mailbox_rules;
+    const struct mailbox_rules as_it_is = {.keep_local_case = true};
+    char whole[MAILLOG_RECIPIENT_SIZE];
     int length;
 
-    switch (mailbox_parse(address, &settings->mailbox_rules, mailbox)) {
+    switch (mailbox_parse(address, rules, mailbox)) {
     case MAILBOX_OK:
         return true;
     case MAILBOX_LOCAL:
+        if (maillog_messages_complete(
+                sources->messages, record->queue_id, record->timestamp_us,
+                (struct text){mailbox->address, mailbox->address_length},
+                whole)) {
+            return mailbox_parse(text_of(whole), &as_it_is, mailbox) ==
+                   MAILBOX_OK;
+        }
         length = snprintf(whole, sizeof whole, "%s@%s", mailbox->address,
-                          settings->node);
+                          sources->settings->node);
         return length > 0 && (size_t)length < sizeof whole &&
-               mailbox_parse(text_of(whole), &settings->mailbox_rules,
-                             mailbox) == MAILBOX_OK;
+               mailbox_parse(text_of(whole), rules, mailbox) == MAILBOX_OK;
     case MAILBOX_LONG:
     case MAILBOX_INVALID:
         break;
@@ -80,39 +92,81 @@ static bool parse(const struct settings *settings, struct text address,
     return false;
 }
 
-/*
- * The address that the message was sent to: before our aliases, if the log
- * tells it whole (of an unqualified one it does not).
- */
+/* The address that the message was sent to: before our aliases. */
 static bool take_recipient(const struct maillog_sources *sources,
                            const struct maillog_record *record,
                            struct text logged, struct maillog_outcome *outcome)
 {
-    const struct settings *settings = sources->settings;
     struct event *event = &outcome->event;
+    const struct mailbox *recipient = &outcome->final;
     struct text sent_to = logged;
-    bool aliased =
-        record->original_recipient.bytes != NULL &&
-        mailbox_parse(record->original_recipient, &settings->mailbox_rules,
-                      &outcome->recipient) == MAILBOX_OK;
 
-    if (!parse(settings, logged, &outcome->final)) {
+    if (!parse(sources, record, logged, &outcome->final)) {
         return false;
     }
-    if (aliased) {
+    if (record->original_recipient.bytes != NULL &&
+        parse(sources, record, record->original_recipient,
+              &outcome->recipient)) {
         sent_to = record->original_recipient;
-    } else {
-        outcome->recipient = outcome->final;
+        recipient = &outcome->recipient;
     }
-    event->recipient = known(outcome->recipient.address);
-    event->recipient_domain = known(outcome->recipient.domain);
-    if (!text_is(sent_to, outcome->recipient.address)) {
+    event->recipient =
+        (struct text){recipient->address, recipient->address_length};
+    event->recipient_domain =
+        (struct text){recipient->domain, recipient->domain_length};
+    if (!text_is(sent_to, recipient->address)) {
         event->original_recipient = sent_to;
     }
-    if (strcmp(outcome->final.address, outcome->recipient.address) != 0) {
+    if (strcmp(outcome->final.address, recipient->address) != 0) {
         event->final_recipient = known(outcome->final.address);
     }
     return true;
+}
+
+/* ---- handed on ---------------------------------------------------------- */
+
+/* 127.0.0.0/8, ::1 as Postfix and Sendmail write it. */
+static bool is_loopback(struct text ip)
+{
+    return (ip.length > 4 && memcmp(ip.bytes, "127.", 4) == 0) ||
+           text_is(ip, "::1") || text_is(ip, "0:0:0:0:0:0:0:1");
+}
+
+static bool is_of_queue_id(char byte)
+{
+    return (byte >= '0' && byte <= '9') || (byte >= 'A' && byte <= 'Z') ||
+           (byte >= 'a' && byte <= 'z');
+}
+
+/*
+ * To an MTA or a filter on this host, from where it came to our MTA again:
+ * "2.0.0 Ok: queued as 5D0A61103C", "6ALNqKSu003383 Message accepted for
+ * delivery", and nixie has seen that message come in. What becomes of it is
+ * told under its new id.
+ */
+static bool is_handed_on(const struct maillog_sources *sources,
+                         const struct maillog_record *record,
+                         const struct maillog_outcome *outcome)
+{
+    struct text reply = record->reply;
+    size_t begin = 0;
+
+    if (!is_loopback(record->relay_ip)) {
+        return false;
+    }
+    for (size_t i = 0; i <= reply.length; i++) {
+        if (i < reply.length && is_of_queue_id(reply.bytes[i])) {
+            continue;
+        }
+        if (i - begin > 5 &&
+            maillog_messages_seen(sources->messages,
+                                  (struct text){reply.bytes + begin, i - begin},
+                                  outcome->event.recipient)) {
+            return true;
+        }
+        begin = i + 1;
+    }
+    return false;
 }
 
 /* ---- what is known of the message --------------------------------------- */
@@ -204,8 +258,10 @@ static void take_reply(const struct maillog_record *record,
         event->diagnostic = record->reply;
     }
     event->smtp_stage = text_of(stage_name(record->stage));
-    event->remote_mta = record->relay;
-    event->remote_ip = record->relay_ip;
+    if (!record->local) { /* else it is the name of a program */
+        event->remote_mta = record->relay;
+        event->remote_ip = record->relay_ip;
+    }
 }
 
 /*
@@ -246,9 +302,8 @@ static void begin(struct maillog_outcome *outcome, enum event_type type,
     event_init(&outcome->event, type, record->timestamp_us);
     outcome->event.origin = text_of("maillog");
     outcome->event.queue_id = record->queue_id;
-    memset(&outcome->facts, 0, sizeof outcome->facts);
-    memset(&outcome->message, 0, sizeof outcome->message);
-    outcome->message.size = EVENT_UNKNOWN;
+    outcome->facts = (struct outcome_facts){.believed = false};
+    outcome->message.seen = false; /* the rest is found, or of no use */
 }
 
 static bool is_taken(const struct settings *settings,
@@ -294,15 +349,32 @@ static bool make_rejection(const struct maillog_sources *sources,
     return true;
 }
 
+static bool is_program(const struct maillog_record *record, const char *end)
+{
+    const size_t length = strlen(end);
+
+    return record->program.length > length &&
+           memcmp(record->program.bytes + record->program.length - length, end,
+                  length) == 0;
+}
+
 /* Postfix's discard(8) says "sent" of what nobody gets. */
 static bool is_discarded(const struct maillog_record *record)
 {
-    static const char program[] = "/discard";
-    const size_t length = sizeof program - 1;
+    return is_program(record, "/discard");
+}
 
-    return record->program.length > length &&
-           memcmp(record->program.bytes + record->program.length - length,
-                  program, length) == 0;
+/*
+ * What we refused at the end of a message of sendmail(1) is told already, when
+ * cleanup(8) returns it to its sender.
+ */
+static bool is_our_refusal(const struct maillog_record *record)
+{
+    static const char words[] = " recipients suppressed [";
+
+    return !record->remote && is_program(record, "/cleanup") &&
+           memmem(record->reply.bytes, record->reply.length, words,
+                  sizeof words - 1) != NULL;
 }
 
 bool maillog_outcome_make(const struct maillog_sources *sources,
@@ -316,11 +388,13 @@ bool maillog_outcome_make(const struct maillog_sources *sources,
     if (record->kind == MAILLOG_REJECTION) {
         return make_rejection(sources, record, recipient, outcome);
     }
-    if (record->forwarded || is_discarded(record) ||
+    if (record->forwarded || is_discarded(record) || is_our_refusal(record) ||
         record->queue_id.bytes == NULL ||
         (record->status == MAILLOG_SENT &&
          is_internal(sources->settings, record)) ||
-        !take_recipient(sources, record, recipient, outcome)) {
+        !take_recipient(sources, record, recipient, outcome) ||
+        (record->status == MAILLOG_SENT &&
+         is_handed_on(sources, record, outcome))) {
         return false;
     }
     maillog_messages_find(sources->messages, record->queue_id,
@@ -366,6 +440,7 @@ bool maillog_outcome_expire(const struct maillog_sources *sources,
              MAILBOX_OK);
     event->recipient = known(outcome->recipient.address);
     event->recipient_domain = known(outcome->recipient.domain);
+    event->final_recipient = known(message->final);
     take_message(outcome);
     take_attempt(outcome, record->timestamp_us, record->delay_s);
     event->attempt = message->attempts; /* no new one: the last was it */

@@ -107,11 +107,18 @@ bool maillog_postfix_queue_id(struct text *message, struct text *queue_id)
 /* "none", "local", "mx.example.net[192.0.2.25]:25", a service's name. */
 static void take_relay(struct text relay, struct maillog_record *record)
 {
+    struct text place = relay;
+
     if (!maillog_take_peer(&relay, &record->relay, &record->relay_ip)) {
         if (!text_is(relay, "none")) {
             record->relay = relay;
         }
         return;
+    }
+    (void)maillog_take_until(&place, '[');
+    place = maillog_take_until(&place, ']');
+    if (place.length > 0 && memchr(place.bytes, '/', place.length) != NULL) {
+        record->relay_socket = place;
     }
     if (MAILLOG_TAKE(&relay, ":")) {
         (void)maillog_take_number(&relay, &record->relay_port);

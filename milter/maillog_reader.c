@@ -131,6 +131,12 @@ struct giving {
     unsigned skip, given;
 };
 
+/* Of a delivery there is no more to find in its text. */
+static bool is_judged(const struct event *event)
+{
+    return event->type == EVENT_DELIVERY && event->enhanced_status.length > 0;
+}
+
 static bool give(struct giving *giving, struct maillog_outcome *outcome,
                  bool last)
 {
@@ -142,14 +148,14 @@ static bool give(struct giving *giving, struct maillog_outcome *outcome,
         return true;
     }
     if (last) {
-        (void)snprintf(position, sizeof position, "%s", giving->line->position);
+        memcpy(position, giving->line->position, sizeof giving->line->position);
     } else {
         (void)snprintf(position, sizeof position, "%s#%u", giving->line->before,
                        giving->given);
     }
     outcome->event.maillog_position = text_of(position);
     if (outcome->event.type != EVENT_REJECTION) {
-        if (reader->options.judge != NULL) {
+        if (reader->options.judge != NULL && !is_judged(&outcome->event)) {
             outcome_judge(reader->options.judge, &outcome->facts,
                           &outcome->event);
         }
@@ -357,17 +363,14 @@ bool maillog_reader_line(struct maillog_reader *reader,
     enum maillog_kind kind = parse(reader, line, &record);
 
     reader->state.lines++;
-    if (kind == MAILLOG_NOTHING && reader->held_count == 0) {
+    if (kind == MAILLOG_NOTHING) {
         return true;
     }
-    if (kind != MAILLOG_NOTHING) {
-        reader->seen_us = record.timestamp_us;
-    }
+    reader->seen_us = record.timestamp_us;
     if (reader->held_count > 0 && kind == MAILLOG_OUTCOME && record.sendmail) {
         supersede(reader, run_of(&record));
     }
-    if (kind != MAILLOG_NOTHING &&
-        (reader->held_count > 0 || is_deferral(&record))) {
+    if (reader->held_count > 0 || is_deferral(&record)) {
         if (hold(reader, line, &record)) {
             return maillog_reader_release(reader, false);
         }

@@ -8,9 +8,11 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define MEMBER "\"maillog_position\":\""
+#define ROUNDS 10
 #define TYPED  "\"type\":\""
 
 /* "POSITION" or "POSITION#2" as it stands in an event. */
@@ -35,13 +37,34 @@ static void take_position(struct maillog_resume *resume, struct text told)
     }
 }
 
+/*
+ * What a kill left of a line may tell a place, but the recorder will never see
+ * its event: such a line is none. Else it ends with the object.
+ */
+static bool is_whole(const char *line, size_t length)
+{
+    bool quoted = false;
+
+    if (length == 0 || line[length - 1] != '}') {
+        return false;
+    }
+    for (size_t i = 0; i < length; i++) {
+        if (line[i] == '\\') {
+            i++;
+        } else if (line[i] == '"') {
+            quoted = !quoted;
+        }
+    }
+    return !quoted;
+}
+
 static void look_for_position(struct maillog_resume *resume, const char *line,
                               size_t length)
 {
     const char *found = memmem(line, length, MEMBER, sizeof MEMBER - 1);
     const char *end;
 
-    if (found == NULL) {
+    if (found == NULL || !is_whole(line, length)) {
         return;
     }
     found += sizeof MEMBER - 1;
@@ -88,28 +111,37 @@ static void look_for_message(const struct maillog_resume *resume,
     }
 }
 
-static bool read_file(struct maillog_resume *resume,
-                      const struct event_file *file, int64_t messages_from,
-                      struct error *error)
+/* Files by what they are, as names change. */
+struct done {
+    dev_t device;
+    ino_t inode;
+};
+
+struct reading {
+    struct maillog_resume *resume;
+    struct done *done; /* what was read, in this round */
+    size_t count;
+};
+
+static bool is_done(const struct reading *reading,
+                    const struct event_file *file)
 {
-    int fd = open(file->path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-    struct event_cursor *cursor;
+    for (size_t i = 0; i < reading->count; i++) {
+        if (reading->done[i].device == file->device &&
+            reading->done[i].inode == file->inode) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool read_lines(struct maillog_resume *resume,
+                       struct event_cursor *cursor, int64_t messages_from)
+{
     enum event_cursor_result result;
     const char *line;
     size_t length;
 
-    if (fd < 0) {
-        if (errno == ENOENT) {
-            return true; /* removed meanwhile */
-        }
-        error_set_errno(error, "%s", file->path);
-        return false;
-    }
-    cursor = event_cursor_new(fd, 0);
-    if (cursor == NULL) {
-        error_set(error, "%s: out of memory", file->path);
-        return false;
-    }
     while ((result = event_cursor_next(cursor, &line, &length)) ==
                EVENT_CURSOR_LINE &&
            !atomic_load(resume->stopping)) {
@@ -118,11 +150,39 @@ static bool read_file(struct maillog_resume *resume,
             look_for_message(resume, line, length);
         }
     }
-    if (result == EVENT_CURSOR_ERROR) {
+    return result != EVENT_CURSOR_ERROR;
+}
+
+/* What is another file by now, or gone, is not done. */
+static bool read_file(struct reading *reading, const struct event_file *file,
+                      int64_t messages_from, struct error *error)
+{
+    int fd = open(file->path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    struct event_cursor *cursor;
+    struct stat status;
+    bool read;
+
+    if (fd < 0) {
+        error_set_errno(error, "%s", file->path);
+        return errno == ENOENT;
+    }
+    if (fstat(fd, &status) != 0 || status.st_dev != file->device ||
+        status.st_ino != file->inode) {
+        (void)close(fd);
+        return true;
+    }
+    cursor = event_cursor_new(fd, 0);
+    if (cursor == NULL) {
+        error_set(error, "%s: out of memory", file->path);
+        return false;
+    }
+    read = read_lines(reading->resume, cursor, messages_from);
+    if (!read) {
         error_set_errno(error, "%s", file->path);
     }
     event_cursor_free(cursor);
-    return result != EVENT_CURSOR_ERROR;
+    reading->done[reading->count++] = (struct done){file->device, file->inode};
+    return read;
 }
 
 /* Numbers begin with the time, so they order files of any instance. */
@@ -135,29 +195,90 @@ static int compare(const void *one, const void *other)
            (first->first_seq < second->first_seq);
 }
 
-bool maillog_resume(struct maillog_resume *resume, struct error *error)
+static bool read_all(struct reading *reading, const struct event_files *files,
+                     struct error *error)
 {
-    struct event_files files;
-    int64_t left = 0;
+    const struct maillog_resume *resume = reading->resume;
+    int64_t left =
+        -(resume->message_bytes > 0 ? resume->message_bytes : RESUME_BYTES);
     bool read = true;
 
+    for (size_t i = 0; i < files->count; i++) {
+        left +=
+            files->file[i].kind == EVENT_FILE_EVENTS ? files->file[i].size : 0;
+    }
+    for (size_t i = 0; i < files->count && read; i++) {
+        const struct event_file *file = &files->file[i];
+
+        if (file->kind == EVENT_FILE_EVENTS) {
+            read = read_file(reading, file, left, error);
+            left -= file->size;
+        }
+    }
+    return read;
+}
+
+/* Whether a look at the folder shows none that is not done. */
+static bool is_complete(const struct reading *reading, struct error *error,
+                        bool *complete)
+{
+    struct event_files files;
+
+    *complete = true;
+    if (!event_files_list(reading->resume->event_log, &files, error)) {
+        return false;
+    }
+    for (size_t i = 0; i < files.count; i++) {
+        *complete = *complete && (files.file[i].kind != EVENT_FILE_EVENTS ||
+                                  is_done(reading, &files.file[i]));
+    }
+    event_files_free(&files);
+    return true;
+}
+
+static bool read_round(struct maillog_resume *resume, struct error *error,
+                       bool *complete)
+{
+    struct reading reading = {.resume = resume};
+    struct event_files files;
+    bool read = false;
+
+    resume->positions = 0;
     if (!event_files_list(resume->event_log, &files, error)) {
         return false;
     }
-    qsort(files.file, files.count, sizeof files.file[0], compare);
-    for (size_t i = 0; i < files.count; i++) {
-        left +=
-            files.file[i].kind == EVENT_FILE_EVENTS ? files.file[i].size : 0;
+    if (files.count > 1) {
+        qsort(files.file, files.count, sizeof files.file[0], compare);
     }
-    for (size_t i = 0; i < files.count && read; i++) {
-        const struct event_file *file = &files.file[i];
-
-        if (file->kind != EVENT_FILE_EVENTS) {
-            continue;
-        }
-        read = read_file(resume, file, left - RESUME_BYTES, error);
-        left -= file->size;
+    reading.done = calloc(files.count + 1, sizeof reading.done[0]);
+    if (reading.done == NULL) {
+        error_set(error, "%s: out of memory", resume->event_log);
+    } else {
+        read = read_all(&reading, &files, error) &&
+               is_complete(&reading, error, complete);
     }
+    free(reading.done);
     event_files_free(&files);
     return read;
+}
+
+/*
+ * The log may be rotated meanwhile, and a file be missed for its new name.
+ * Then all are read again: what was told twice does no harm, but the last
+ * place of a source must be told last.
+ */
+bool maillog_resume(struct maillog_resume *resume, struct error *error)
+{
+    bool complete = false;
+
+    for (int round = 0; round < ROUNDS && !complete; round++) {
+        if (!read_round(resume, error, &complete)) {
+            return false;
+        }
+        complete = complete || atomic_load(resume->stopping);
+    }
+    if (!complete) {
+        error_set(error, "%s: files of it come and go", resume->event_log);
+    }
+    return complete;
 }

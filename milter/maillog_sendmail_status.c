@@ -135,6 +135,34 @@ static bool has_code(struct text text)
     return reply.code >= 200 && maillog_find(text, "TLS handshake") == NULL;
 }
 
+/*
+ * Of a greeting, EHLO or DATA dsn= is Sendmail's own, X.5.0 or X.0.0, and the
+ * reply may have a better one. True: it was said before any recipient.
+ */
+static bool take_own_status(struct maillog_record *record)
+{
+    struct text dsn = record->enhanced_status;
+    struct text own = {NULL, 0};
+    struct smtp_reply reply;
+
+    smtp_reply_parse(record->reply, &reply);
+    if (record->reply.length > 4 && reply.code >= 200) {
+        own.bytes = record->reply.bytes + 4;
+        own.length = strlen(reply.enhanced_status);
+    }
+    if (dsn.length != 5 || own.length == 0 ||
+        own.length + 4 > record->reply.length ||
+        memcmp(own.bytes, reply.enhanced_status, own.length) != 0 ||
+        own.bytes[0] != dsn.bytes[0] || text_is(own, "5.5.0") ||
+        text_is(own, "4.5.0") ||
+        (memcmp(dsn.bytes + 1, ".5.0", 4) != 0 &&
+         memcmp(dsn.bytes + 1, ".0.0", 4) != 0)) {
+        return false;
+    }
+    record->enhanced_status = own;
+    return dsn.bytes[2] == '5';
+}
+
 static void take_failure(const struct maillog_sendmail_result *result,
                          struct maillog_record *record)
 {
@@ -152,8 +180,13 @@ static void take_failure(const struct maillog_sendmail_result *result,
                      (answered || record->relay_ip.bytes != NULL);
     record->destination = !record->local && subject != '1' && subject != '2' &&
                           (connection || (subject == '4' && !refused));
-    if (connection) {
+    /* X.4.2: there was a connection, and it broke at whatever stage */
+    if (connection && !(subject == '4' && maillog_drop_suffix(&dsn, ".2"))) {
         record->stage = BOUNCE_STAGE_CONNECT;
+    }
+    if (record->remote && take_own_status(record)) {
+        record->stage = BOUNCE_STAGE_CONNECT;
+        record->destination = true;
     }
 }
 

@@ -9,6 +9,7 @@
 #define DAY        INT64_C(86400)
 #define US         INT64_C(1000000)
 #define YEAR_REACH 8 /* from one 29 February to the next, over 1900 or 2100 */
+#define FUTURE_MAX (3 * DAY)
 #define OUT_OF_LINE                                                            \
     300 /* seconds by which hosts sharing a log may disagree                   \
          */
@@ -215,7 +216,11 @@ static int month_of(const char *bytes)
 
 /* --- without year: "Jan  2 03:04:05", "Jan 02 03:04:05.123456" --------- */
 
-/* The year that puts the day closest to the stamp before. */
+/*
+ * The year that puts the day closest to the stamp before. The first stamp's is
+ * not after near_us, but for clocks and zones that disagree: a log of spring
+ * that is read in winter is no log of next spring.
+ */
 static bool find_day(const struct maillog_stamp *stamp, int month, int day,
                      int64_t *seconds)
 {
@@ -232,6 +237,9 @@ static bool find_day(const struct maillog_stamp *stamp, int month, int day,
         }
         candidate = date_seconds(year, month, day);
         distance = candidate + DAY / 2 - before;
+        if (stamp->first && distance > FUTURE_MAX) {
+            break;
+        }
         distance = distance < 0 ? -distance : distance;
         if (distance < least) {
             least = distance;

@@ -238,7 +238,7 @@ static void maillog_parse_message_takes_who_and_when_as_given(void **state)
 
 static void maillog_parse_keeps_time_by_lines_of_other_programs(void **state)
 {
-    struct maillog_parser *parser = new_parser("2026-03-01T00:00:00Z");
+    struct maillog_parser *parser = new_parser("2026-05-01T00:00:00Z");
     struct maillog_record record;
     char timestamp[CLOCK_TIMESTAMP_SIZE];
 
@@ -250,6 +250,21 @@ static void maillog_parse_keeps_time_by_lines_of_other_programs(void **state)
                      MAILLOG_REMOVED);
     clock_format(record.timestamp_us, timestamp);
     assert_string_equal(timestamp, "2027-01-01T00:00:00.000000Z");
+    maillog_parser_free(parser);
+}
+
+/* Of last winter, read in autumn: a log tells nothing of the future. */
+static void maillog_parse_takes_the_first_line_for_past(void **state)
+{
+    struct maillog_parser *parser = new_parser("2026-11-21T00:00:00Z");
+    struct maillog_record record;
+    char timestamp[CLOCK_TIMESTAMP_SIZE];
+
+    (void)state;
+    assert_int_equal(parse(parser, "Jan 31 00:00:00 mail " REMOVED, &record),
+                     MAILLOG_REMOVED);
+    clock_format(record.timestamp_us, timestamp);
+    assert_string_equal(timestamp, "2026-01-31T00:00:00.000000Z");
     maillog_parser_free(parser);
 }
 
@@ -296,6 +311,7 @@ int main(void)
         cmocka_unit_test(maillog_parse_reads_no_further_than_its_bound),
         cmocka_unit_test(maillog_parse_message_takes_who_and_when_as_given),
         cmocka_unit_test(maillog_parse_keeps_time_by_lines_of_other_programs),
+        cmocka_unit_test(maillog_parse_takes_the_first_line_for_past),
         cmocka_unit_test(maillog_recipient_gives_each_once),
     };
 

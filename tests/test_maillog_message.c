@@ -329,6 +329,82 @@ static void odd_ids_are_passed_over(void **state)
     assert_int_equal(told.messages, 0);
 }
 
+static void a_name_without_domain_is_the_one_that_a_session_named(void **state)
+{
+    char recipient[MAILLOG_RECIPIENT_SIZE];
+    struct event in = reception(START, "1@example.com", "ann@here.example");
+
+    assert_false(maillog_messages_complete(*state, of(QUEUE), START, of("ann"),
+                                           recipient));
+    maillog_messages_learn(*state, &in);
+    in.recipient = of("ann@mx.example");
+    in.recipient_domain = of("mx.example");
+    in.original_recipient = of("Ann");
+    maillog_messages_learn(*state, &in);
+    in.recipient = of("anna@there.example");
+    in.original_recipient = of("Anna@There.Example");
+    maillog_messages_learn(*state, &in);
+    assert_true(maillog_messages_complete(*state, of(QUEUE), START, of("ann"),
+                                          recipient));
+    assert_string_equal(recipient, "ann@mx.example");
+    assert_true(maillog_messages_complete(*state, of(QUEUE), START, of("anna"),
+                                          recipient));
+    assert_string_equal(recipient, "anna@there.example");
+    assert_true(maillog_messages_complete(*state, of("other"), START, of("bob"),
+                                          recipient));
+    assert_string_equal(recipient, "bob@mx.example");
+}
+
+static void a_message_is_seen_for_its_recipients_alone(void **state)
+{
+    const struct event in = reception(START, "1@example.com", "a@b.example");
+
+    maillog_messages_learn(*state, &in);
+    assert_true(maillog_messages_seen(*state, of(QUEUE), of("a@b.example")));
+    assert_false(maillog_messages_seen(*state, of(QUEUE), of("c@b.example")));
+    assert_false(maillog_messages_seen(*state, of("x"), of("a@b.example")));
+}
+
+static void each_of_very_many_recipients_is_found(void **state)
+{
+    char recipient[64];
+
+    for (int i = 0; i < 50000; i++) {
+        struct event in;
+
+        (void)snprintf(recipient, sizeof recipient, "r%d@b.example", i);
+        in = reception(START, "1@example.com", recipient);
+        maillog_messages_learn(*state, &in);
+    }
+    for (int i = 0; i < 50000; i++) {
+        (void)snprintf(recipient, sizeof recipient, "r%d@b.example", i);
+        assert_true(find(*state, START + US, recipient).seen);
+    }
+    assert_false(find(*state, START + US, "r50000@b.example").seen);
+}
+
+static void what_has_left_the_queue_makes_room_first(void **state)
+{
+    struct maillog_messages_state told;
+    struct event in = reception(START, "1@example.com", "a@b.example");
+    struct maillog_record removed = record_of(MAILLOG_REMOVED, START + US);
+    char queue_id[32];
+
+    maillog_messages_learn(*state, &in); /* waits, and is the oldest */
+    maillog_messages_limit(*state, (size_t)256 * 1024);
+    for (int i = 0; i < 20000; i++) {
+        (void)snprintf(queue_id, sizeof queue_id, "Q%d", i);
+        in.queue_id = of(queue_id);
+        maillog_messages_learn(*state, &in);
+        removed.queue_id = of(queue_id);
+        maillog_messages_note(*state, &removed);
+    }
+    maillog_messages_state(*state, &told);
+    assert_in_range(told.messages, 100, 2000);
+    assert_int_equal(told.replaced, 0);
+    assert_true(find(*state, START + US, "a@b.example").seen);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -349,6 +425,10 @@ int main(void)
         TEST(the_table_keeps_what_was_touched_last),
         TEST(recipients_in_all_are_bounded),
         TEST(odd_ids_are_passed_over),
+        TEST(a_name_without_domain_is_the_one_that_a_session_named),
+        TEST(a_message_is_seen_for_its_recipients_alone),
+        TEST(each_of_very_many_recipients_is_found),
+        TEST(what_has_left_the_queue_makes_room_first),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

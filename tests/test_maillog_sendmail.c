@@ -245,8 +245,9 @@ static void maillog_sendmail_believes_the_first_dsn(void **state)
         {"greeting",
          TO_A "relay=mx1. [192.0.2.25], dsn=4.5.0, reply=421 4.7.0 too many, "
               "stat=Deferred: 421 4.7.0 too many",
-         "deferred " A "relay=mx1 ip=192.0.2.25 delay=1 dsn=4.5.0 remote "
-         "reply=421 4.7.0 too many"},
+         "deferred " A
+         "relay=mx1 ip=192.0.2.25 delay=1 dsn=4.7.0 remote stage=connect "
+         "destination reply=421 4.7.0 too many"},
         {"shortened reply",
          TO_A "relay=mx1. [192.0.2.25], dsn=5.1.1, reply=550 5.1.1 The user "
               "you...not there, stat=User unknown",

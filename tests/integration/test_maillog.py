@@ -268,3 +268,60 @@ def test_an_operators_rule_wins_on_the_next_event(stack_maker, world, name):
                "the error names file and line")
     stack.send([third])
     assert stack.log.wait(type="bounce", recipient=third)["rule"] == "ours.moved"
+
+
+def test_our_own_refusal_in_sendmail_mail_is_told_once(watched, name):
+    recipient = f"{name}@far.test"
+    follows(watched)
+    watched.suppress(recipient)
+    watched.postfix.sendmail("sender@nixie.test", [recipient])
+    event = watched.log.wait(type="suppressed", recipient=recipient)
+    assert event["action"] == "bounce"
+    watched.send([f"after-{recipient}"])  # its line comes behind
+    watched.log.wait(type="delivery", recipient=f"after-{recipient}")
+    assert not watched.log.since(type="bounce", recipient=recipient)
+
+
+def test_a_sender_is_told_once_of_a_delay(stack_maker, world, name):
+    stack = stack_maker(maillog=[world.postfix.log], delay_notice_after=2,
+                        delay_notice_relay=f"127.0.0.1:{world.remote.port}")
+    recipient = f"full-{name}@far.test"
+    sender = f"boss-{name}@nixie.test"
+    follows(stack)
+    stack.send([recipient], sender=sender)
+    first = stack.log.wait(type="delay", recipient=recipient, attempt=1)
+    assert "delay_notice" not in first
+    flush(stack)
+    second = stack.log.wait(type="delay", recipient=recipient, attempt=2)
+    assert second["delay_notice"] is True
+    world.remote.wait_for(sender)
+    flush(stack)
+    third = stack.log.wait(type="delay", recipient=recipient, attempt=3)
+    assert third["delay_notice"] is True
+    notices = [text for origin, recipients, text in world.remote.messages
+               if sender.encode() in recipients]
+    assert len(notices) == 1
+    assert b"Action: delayed" in notices[0]
+    assert recipient.encode() in notices[0]
+    assert [origin for origin, recipients, _ in world.remote.messages
+            if sender.encode() in recipients] == [b""]
+    stack.nixied.restart()
+    follows(stack)
+    flush(stack)
+    stack.log.wait(type="delay", recipient=recipient, attempt=4)
+    assert len([1 for _, recipients, _ in world.remote.messages
+                if sender.encode() in recipients]) == 1
+    world.postfix.delete_all()
+
+
+def test_list_mail_is_not_told_of(stack_maker, world, name):
+    stack = stack_maker(maillog=[world.postfix.log], delay_notice_after=1,
+                        delay_notice_relay=f"127.0.0.1:{world.remote.port}")
+    recipient = f"full-{name}@far.test"
+    follows(stack)
+    stack.send([recipient], sender=f"news-{name}@nixie.test",
+               text=b"Subject: news\r\nList-Id: <news.nixie.test>\r\n\r\nHi\r\n")
+    event = stack.log.wait(type="delay", recipient=recipient)
+    assert "delay_notice" not in event
+    assert stack.log.wait(type="reception", recipient=recipient)["bulk"] is True
+    world.postfix.delete_all()

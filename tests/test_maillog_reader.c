@@ -1,0 +1,524 @@
+#include "maillog_position.h"
+#include "maillog_reader.h"
+#include "settings_text.h"
+
+#include <glib.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define LINES_MAX 400
+#define KILLS     300
+#define SEED      2026
+
+/* A log of numbered places: line i begins at offset 100 * i of its source. */
+struct log {
+    char *lines[LINES_MAX];
+    size_t source[LINES_MAX];
+    size_t count;
+};
+
+/* What came of it; the messages learn of it as after a restart. */
+struct got {
+    GPtrArray *shown;     /* "delivery a@b.example 1" */
+    GPtrArray *positions; /* of each */
+    int allowed;          /* events until take() says stop; -1: no end */
+};
+
+struct bench {
+    struct settings_share *settings;
+    struct maillog_messages *messages;
+    struct maillog_schedule schedule;
+    struct maillog_reader *reader;
+    struct got got;
+};
+
+static bool take(void *context, struct event *event)
+{
+    struct got *got = context;
+
+    if (got->allowed == 0) {
+        return false;
+    }
+    got->allowed -= got->allowed > 0;
+    g_ptr_array_add(
+        got->shown,
+        g_strdup_printf(
+            "%s %.*s %lld", event_type_name(event->type),
+            (int)event->recipient.length, event->recipient.bytes,
+            event->attempt == EVENT_UNKNOWN ? 0LL : (long long)event->attempt));
+    g_ptr_array_add(got->positions, g_strndup(event->maillog_position.bytes,
+                                              event->maillog_position.length));
+    return true;
+}
+
+static void make_reader(struct bench *bench)
+{
+    const struct maillog_reader_options options = {
+        .settings = bench->settings,
+        .messages = bench->messages,
+        .schedule = &bench->schedule,
+        .take = take,
+        .context = &bench->got,
+    };
+
+    bench->reader = maillog_reader_new(&options);
+    assert_non_null(bench->reader);
+}
+
+static int set_up(void **state)
+{
+    struct bench *bench = calloc(1, sizeof *bench);
+    struct error error;
+
+    assert_non_null(bench);
+    bench->settings =
+        settings_share_new(settings_of("node = \"mx.example.com\"\n", &error));
+    bench->messages = maillog_messages_new();
+    maillog_schedule_init(&bench->schedule);
+    bench->got.shown = g_ptr_array_new_with_free_func(g_free);
+    bench->got.positions = g_ptr_array_new_with_free_func(g_free);
+    bench->got.allowed = -1;
+    make_reader(bench);
+    *state = bench;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct bench *bench = *state;
+
+    maillog_reader_free(bench->reader);
+    maillog_messages_free(bench->messages);
+    settings_share_free(bench->settings);
+    (void)g_ptr_array_free(bench->got.shown, TRUE);
+    (void)g_ptr_array_free(bench->got.positions, TRUE);
+    free(bench);
+    return 0;
+}
+
+/* --- places and lines -------------------------------------------------- */
+
+static void place(size_t source, size_t line, char text[MAILLOG_POSITION_SIZE])
+{
+    const struct maillog_position position = {
+        .kind = MAILLOG_POSITION_STREAM,
+        .source = maillog_position_source(source == 0 ? "zero" : "one"),
+        .offset = 100 * (int64_t)line,
+    };
+
+    (void)maillog_position_format(&position, text);
+}
+
+static bool feed(struct bench *bench, size_t source, size_t number,
+                 const char *text)
+{
+    struct maillog_line line;
+
+    memset(&line, 0, sizeof line);
+    line.text = text_of(text);
+    line.source = source;
+    place(source, number, line.before);
+    place(source, number + 1, line.position);
+    return maillog_reader_line(bench->reader, &line);
+}
+
+static void expect(const struct bench *bench, size_t index, const char *shown,
+                   size_t source, size_t line, unsigned number)
+{
+    char before[MAILLOG_POSITION_SIZE];
+    char position[MAILLOG_POSITION_SIZE + 12];
+
+    assert_in_range(index, 0, bench->got.shown->len - 1);
+    assert_string_equal(g_ptr_array_index(bench->got.shown, index), shown);
+    place(source, line, before);
+    if (number > 0) {
+        (void)snprintf(position, sizeof position, "%s#%u", before, number);
+    } else {
+        (void)snprintf(position, sizeof position, "%s", before);
+    }
+    assert_string_equal(g_ptr_array_index(bench->got.positions, index),
+                        position);
+}
+
+#define AT(second)  "2026-11-21T10:00:" second ".000000+00:00 mail "
+#define SM(pid, id) "sm-mta[" pid "]: " id ": to="
+#define SENT                                                                   \
+    ", delay=00:00:01, mailer=esmtp, pri=1, relay=mx. [192.0.2.1], "           \
+    "dsn=2.0.0, stat=Sent (ok)"
+#define LATER                                                                  \
+    ", delay=00:00:01, mailer=esmtp, pri=1, relay=mx. [192.0.2.1], "           \
+    "dsn=4.0.0, reply=451 later, stat=Deferred: 451 later"
+#define PF(id, to, rest)                                                       \
+    "postfix/smtp[9]: " id ": to=<" to ">, relay=mx[192.0.2.1]:25, delay=1, "  \
+    "delays=0/0/0/1, dsn=" rest
+#define PF_SENT  "2.0.0, status=sent (250 2.0.0 Ok)"
+#define PF_LATER "4.2.0, status=deferred (host mx[192.0.2.1] said: 450 4.2.0 x)"
+
+static const char three[] =
+    AT("01") SM("7", "60215wXk003007") "<a@x.example>,<b@x.example>,"
+                                       "<c@x.example>" SENT;
+
+/* --- the events of a line ---------------------------------------------- */
+
+static void each_recipient_of_a_line_is_an_event_with_its_place(void **state)
+{
+    struct bench *bench = *state;
+
+    assert_true(feed(bench, 0, 4, three));
+    assert_int_equal(bench->got.shown->len, 3);
+    expect(bench, 0, "delivery a@x.example 1", 0, 4, 1);
+    expect(bench, 1, "delivery b@x.example 1", 0, 4, 2);
+    expect(bench, 2, "delivery c@x.example 1", 0, 5, 0);
+}
+
+static void events_that_were_told_before_are_not_told_again(void **state)
+{
+    struct bench *bench = *state;
+    char before[MAILLOG_POSITION_SIZE];
+
+    place(0, 4, before);
+    for (unsigned told = 0; told <= 3; told++) {
+        guint had = bench->got.shown->len;
+
+        maillog_reader_skip(bench->reader, before, told);
+        assert_true(feed(bench, 0, 4, three));
+        assert_int_equal(bench->got.shown->len, had + 3 - told);
+        assert_true(feed(bench, 0, 5, three)); /* all of the next line */
+        assert_int_equal(bench->got.shown->len, had + 6 - told);
+    }
+}
+
+static void what_is_skipped_of_one_source_is_told_of_another(void **state)
+{
+    struct bench *bench = *state;
+    char before[MAILLOG_POSITION_SIZE];
+
+    place(0, 4, before);
+    maillog_reader_skip(bench->reader, before, 1);
+    maillog_reader_skip(bench->reader, before, 2); /* the last counts */
+    assert_true(feed(bench, 1, 4, three));
+    assert_int_equal(bench->got.shown->len, 3);
+    assert_true(feed(bench, 0, 4, three));
+    assert_int_equal(bench->got.shown->len, 4);
+}
+
+static void another_first_line_is_not_skipped(void **state)
+{
+    struct bench *bench = *state;
+    char before[MAILLOG_POSITION_SIZE];
+
+    place(0, 4, before);
+    maillog_reader_skip(bench->reader, before, 2);
+    assert_true(feed(bench, 0, 7, three));
+    assert_true(feed(bench, 0, 4, three));
+    assert_int_equal(bench->got.shown->len, 6);
+}
+
+static void nothing_comes_of_lines_about_nobody(void **state)
+{
+    struct bench *bench = *state;
+    struct maillog_reader_state told;
+
+    assert_true(feed(bench, 0, 1, AT("01") "postfix/smtpd[1]: connect from x"));
+    assert_true(feed(bench, 0, 2, "no line at all"));
+    assert_true(feed(bench, 0, 3, ""));
+    assert_true(
+        feed(bench, 0, 4, AT("01") PF("3F1A2C0B7D", "a@x.example", PF_SENT)));
+    maillog_reader_state(bench->reader, &told);
+    assert_int_equal(told.lines, 4);
+    assert_int_equal(told.outcomes, 1);
+    assert_int_equal(told.unseen, 1);
+}
+
+static void take_says_stop_in_the_middle_of_a_line(void **state)
+{
+    struct bench *bench = *state;
+    char before[MAILLOG_POSITION_SIZE];
+
+    bench->got.allowed = 2;
+    assert_false(feed(bench, 0, 4, three));
+    assert_int_equal(bench->got.shown->len, 2);
+    expect(bench, 1, "delivery b@x.example 1", 0, 4, 2);
+    bench->got.allowed = -1;
+    maillog_reader_free(bench->reader);
+    make_reader(bench);
+    place(0, 4, before);
+    maillog_reader_skip(bench->reader, before, 2);
+    assert_true(feed(bench, 0, 4, three));
+    assert_int_equal(bench->got.shown->len, 3);
+    expect(bench, 2, "delivery c@x.example 1", 0, 5, 0);
+}
+
+/* --- lines that wait --------------------------------------------------- */
+
+static void deferral_of_the_first_exchanger_is_no_event(void **state)
+{
+    struct bench *bench = *state;
+
+    assert_true(feed(bench, 0, 1,
+                     AT("01") SM("7", "60215wXk003007") "<a@x.example>" LATER));
+    assert_true(maillog_reader_waits(bench->reader));
+    assert_int_equal(bench->got.shown->len, 0);
+    assert_true(feed(bench, 0, 2,
+                     AT("02") SM("7", "60215wXk003007") "<a@x.example>" SENT));
+    assert_false(maillog_reader_waits(bench->reader));
+    assert_int_equal(bench->got.shown->len, 1);
+    expect(bench, 0, "delivery a@x.example 1", 0, 3, 0);
+}
+
+static void deferrals_of_other_runs_and_recipients_stay(void **state)
+{
+    struct bench *bench = *state;
+
+    assert_true(feed(bench, 0, 1,
+                     AT("01") SM("7", "60215wXk003007") "<a@x.example>" LATER));
+    assert_true(feed(bench, 0, 2,
+                     AT("01") SM("8", "60215wXk003007") "<a@x.example>" LATER));
+    assert_true(feed(bench, 0, 3,
+                     AT("01") SM("7", "60215wXk003007") "<b@x.example>" LATER));
+    assert_true(feed(bench, 0, 4,
+                     AT("01") SM("7", "60215wXk003008") "<a@x.example>" SENT));
+    assert_int_equal(bench->got.shown->len, 0);
+    assert_true(maillog_reader_release(bench->reader, true));
+    assert_int_equal(bench->got.shown->len, 4);
+    expect(bench, 0, "delay a@x.example 1", 0, 2, 0);
+    expect(bench, 1, "delay a@x.example 2", 0, 3, 0);
+    expect(bench, 2, "delay b@x.example 1", 0, 4, 0);
+    expect(bench, 3, "delivery a@x.example 1", 0, 5, 0);
+}
+
+static void deferral_comes_when_the_log_is_two_seconds_older(void **state)
+{
+    struct bench *bench = *state;
+
+    assert_true(feed(bench, 0, 1,
+                     AT("01") SM("7", "60215wXk003007") "<a@x.example>" LATER));
+    assert_true(
+        feed(bench, 1, 1, AT("02") PF("3F1A2C0B7D", "b@x.example", PF_SENT)));
+    assert_int_equal(bench->got.shown->len, 0); /* in their order */
+    assert_true(
+        feed(bench, 1, 2, AT("03") PF("3F1A2C0B7D", "c@x.example", PF_SENT)));
+    assert_int_equal(bench->got.shown->len, 3);
+    expect(bench, 0, "delay a@x.example 1", 0, 2, 0);
+    expect(bench, 1, "delivery b@x.example 1", 1, 2, 0);
+    expect(bench, 2, "delivery c@x.example 1", 1, 3, 0);
+}
+
+static void more_lines_than_can_wait_push_the_first_out(void **state)
+{
+    struct bench *bench = *state;
+
+    assert_true(feed(bench, 0, 1,
+                     AT("01") SM("7", "60215wXk003007") "<a@x.example>" LATER));
+    for (size_t i = 2; i < 1500; i++) {
+        assert_true(feed(bench, 0, i,
+                         AT("01") PF("3F1A2C0B7D", "b@x.example", PF_SENT)));
+    }
+    assert_true(maillog_reader_release(bench->reader, true));
+    assert_int_equal(bench->got.shown->len, 1499);
+    expect(bench, 0, "delay a@x.example 1", 0, 2, 0);
+    expect(bench, 1498, "delivery b@x.example 1", 0, 1500, 0);
+}
+
+/* --- given up ---------------------------------------------------------- */
+
+static void who_waits_expires_once_each(void **state)
+{
+    static const char expired[] =
+        AT("09") "postfix/qmgr[3]: 3F1A2C0B7D: from=<s@x.example>, "
+                 "status=expired, returned to sender";
+    struct bench *bench = *state;
+
+    assert_true(
+        feed(bench, 0, 1, AT("01") PF("3F1A2C0B7D", "a@x.example", PF_LATER)));
+    assert_true(
+        feed(bench, 0, 2, AT("01") PF("3F1A2C0B7D", "b@x.example", PF_LATER)));
+    assert_true(
+        feed(bench, 0, 3, AT("01") PF("3F1A2C0B7D", "c@x.example", PF_SENT)));
+    bench->got.allowed = 1;
+    assert_false(feed(bench, 0, 4, expired));
+    expect(bench, 3, "expiration a@x.example 1", 0, 4, 1);
+    bench->got.allowed = -1;
+    maillog_reader_free(bench->reader);
+    make_reader(bench);
+    maillog_reader_skip(bench->reader, "stream:0000000000000000:0",
+                        1); /* of nobody */
+    assert_true(feed(bench, 0, 4, expired));
+    assert_int_equal(bench->got.shown->len, 5);
+    expect(bench, 4, "expiration b@x.example 1", 0, 4, 1);
+    assert_true(feed(bench, 0, 4, expired));
+    assert_int_equal(bench->got.shown->len, 5);
+}
+
+/* --- all of it, with kills --------------------------------------------- */
+
+static unsigned draw(unsigned *seed, unsigned limit)
+{
+    *seed = *seed * 1103515245U + 12345U;
+    return (*seed >> 16) % limit;
+}
+
+static char *make_line(unsigned *seed, size_t number)
+{
+    unsigned queue = draw(seed, 12);
+    unsigned second = (unsigned)number / 4;
+    char *stamp = g_strdup_printf("2026-11-21T10:%02u:%02u.000000+00:00 mail ",
+                                  second / 60, second % 60);
+    char *sendmail = g_strdup_printf(
+        "sm-mta[%u]: 60215wXk0030%02u: to=", draw(seed, 3) + 1, queue);
+    const char *const texts[] = {
+        "<a@x.example>,<b@x.example>,<c@x.example>" SENT,
+        "<a@x.example>,<d@x.example>" LATER,
+        "<a@x.example>" LATER,
+        "<a@x.example>" SENT,
+    };
+    static const char *const postfix[] = {
+        PF("%02u3F1A2C0B", "a@x.example", PF_LATER),
+        PF("%02u3F1A2C0B", "b@x.example", PF_LATER),
+        PF("%02u3F1A2C0B", "b@x.example", PF_SENT),
+        ("postfix/qmgr[3]: %02u3F1A2C0B: from=<s@x.example>, status=expired, "
+         "returned to sender"),
+        "postfix/smtpd[1]: connect from %u.example",
+    };
+    unsigned kind = draw(seed, 9);
+    char *rest = kind < 4 ? g_strconcat(sendmail, texts[kind], NULL) : NULL;
+
+    if (rest == NULL) {
+        char digits[8];
+        char **parts =
+            g_strsplit(postfix[kind - 4], kind == 8 ? "%u" : "%02u", 2);
+
+        (void)snprintf(digits, sizeof digits, "%02u", queue);
+        rest = g_strconcat(parts[0], digits, parts[1], NULL);
+        g_strfreev(parts);
+    }
+    g_free(sendmail);
+    sendmail = g_strconcat(stamp, rest, NULL);
+    g_free(stamp);
+    g_free(rest);
+    return sendmail;
+}
+
+static void make_log(struct log *log, unsigned *seed)
+{
+    for (log->count = 0; log->count < LINES_MAX; log->count++) {
+        log->source[log->count] = draw(seed, 2);
+        log->lines[log->count] = make_line(seed, log->count);
+    }
+}
+
+/* Where each source goes on, and what of its first line is told. */
+static void resume(struct bench *bench, size_t begin[2])
+{
+    char text[MAILLOG_POSITION_SIZE + 12];
+
+    begin[0] = 0;
+    begin[1] = 0;
+    for (guint i = 0; i < bench->got.positions->len; i++) {
+        unsigned told = 0;
+        struct maillog_position position;
+        char *mark;
+        size_t source;
+
+        (void)g_strlcpy(text, g_ptr_array_index(bench->got.positions, i),
+                        sizeof text);
+        mark = strchr(text, '#');
+        if (mark != NULL) {
+            *mark = '\0';
+            told = (unsigned)strtoul(mark + 1, NULL, 10);
+        }
+        assert_true(maillog_position_parse(text, &position));
+        source = position.source == maillog_position_source("zero") ? 0 : 1;
+        begin[source] = (size_t)(position.offset / 100);
+        maillog_reader_skip(bench->reader, text, told);
+    }
+}
+
+static bool feed_from(struct bench *bench, const struct log *log,
+                      const size_t begin[2])
+{
+    for (size_t i = 0; i < log->count; i++) {
+        if (i >= begin[log->source[i]] &&
+            !feed(bench, log->source[i], i, log->lines[i])) {
+            return false;
+        }
+    }
+    return maillog_reader_release(bench->reader, true);
+}
+
+static void check_same(const GPtrArray *wanted, const GPtrArray *got)
+{
+    for (guint i = 0; i < got->len && i < wanted->len; i++) {
+        assert_string_equal(got->pdata[i], wanted->pdata[i]);
+    }
+    assert_int_equal(got->len, wanted->len);
+}
+
+static void free_log(struct log *log)
+{
+    for (size_t i = 0; i < log->count; i++) {
+        g_free(log->lines[i]);
+    }
+}
+
+/* One source: the order of several is not kept over a restart. */
+static void a_reader_killed_at_any_event_gives_each_once(void **state)
+{
+    struct bench *bench = *state;
+    GPtrArray *whole = g_ptr_array_new_with_free_func(g_free);
+    const size_t from_begin[2] = {0, 0};
+    unsigned seed = SEED;
+    struct log log;
+
+    make_log(&log, &seed);
+    memset(log.source, 0, sizeof log.source);
+    assert_true(feed_from(bench, &log, from_begin));
+    assert_true(bench->got.shown->len > LINES_MAX / 2);
+    g_ptr_array_extend_and_steal(whole, bench->got.shown);
+    bench->got.shown = g_ptr_array_new_with_free_func(g_free);
+    g_ptr_array_set_size(bench->got.positions, 0);
+    maillog_messages_free(bench->messages);
+    bench->messages = maillog_messages_new();
+    for (int kills = 0; kills <= KILLS; kills++) {
+        size_t begin[2];
+
+        maillog_reader_free(bench->reader);
+        make_reader(bench);
+        resume(bench, begin);
+        bench->got.allowed = kills < KILLS ? (int)draw(&seed, 4) : -1;
+        if (feed_from(bench, &log, begin)) {
+            break;
+        }
+    }
+    check_same(whole, bench->got.shown);
+    (void)g_ptr_array_free(whole, TRUE);
+    free_log(&log);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(each_recipient_of_a_line_is_an_event_with_its_place),
+        TEST(events_that_were_told_before_are_not_told_again),
+        TEST(what_is_skipped_of_one_source_is_told_of_another),
+        TEST(another_first_line_is_not_skipped),
+        TEST(nothing_comes_of_lines_about_nobody),
+        TEST(take_says_stop_in_the_middle_of_a_line),
+        TEST(deferral_of_the_first_exchanger_is_no_event),
+        TEST(deferrals_of_other_runs_and_recipients_stay),
+        TEST(deferral_comes_when_the_log_is_two_seconds_older),
+        TEST(more_lines_than_can_wait_push_the_first_out),
+        TEST(who_waits_expires_once_each),
+        TEST(a_reader_killed_at_any_event_gives_each_once),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
