@@ -13,12 +13,15 @@
 #ifndef NIXIE_SESSION_H
 #define NIXIE_SESSION_H
 
+#include "client_rate.h"
 #include "error.h"
 #include "event_log.h"
 #include "maillog_message.h"
 #include "settings_share.h"
 #include "suppression.h"
+#include "trace_keys.h"
 #include "transaction.h"
+#include "unclassified.h"
 
 #include <stdbool.h>
 
@@ -26,15 +29,30 @@
 #define SESSION_TEXT_MAX      256 /* one more than an event takes: it says cut */
 #define SESSION_LOCAL_DOMAINS 256 /* of the setting, looked at per RCPT */
 
+/* How far the message at hand is read as a report. */
+enum session_report_state {
+    SESSION_REPORT_IDLE,    /* it has no header yet */
+    SESSION_REPORT_HEADERS, /* whether it may be one is to be decided */
+    SESSION_REPORT_NONE,
+    SESSION_REPORT_BODY, /* its body is read */
+    SESSION_REPORT_READ, /* as much of it as is of use */
+};
+
 struct session {
     char id[SESSION_ID_SIZE];
     unsigned long protocol; /* what was negotiated: SMFIP_… */
+    unsigned long actions;  /* and SMFIF_… */
     char mta_domain[MAILBOX_DOMAIN_MAX + 1]; /* macro j as A-label, or "" */
+    bool postfix;                            /* by macro v */
     /* NULL when unknown */
     char *listener, *client_ip, *client_name, *helo, *auth_user, *tls_version;
 
     struct transaction transaction;
     const struct settings *settings; /* borrowed while a transaction is open */
+
+    struct report_reader *report; /* NULL until a message has headers */
+    enum session_report_state report_state;
+    size_t report_held; /* bytes in it that are counted */
 };
 
 /* What callbacks use; each transaction borrows the settings in force. */
@@ -44,6 +62,10 @@ struct session_services {
     struct settings_share *settings;
     /* Told of each reception; NULL: nobody wants to know. */
     struct maillog_messages *messages;
+    /* How many events a client may cause; NULL: as many as it likes. */
+    struct client_rates *rates;
+    struct unclassified *unclassified;
+    struct trace_keys *trace_keys; /* NULL: no marks are made or believed */
 };
 
 /* Tells libmilter of our callbacks; services is borrowed for ever. */

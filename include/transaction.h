@@ -26,6 +26,7 @@
 #define TRANSACTION_ID_SIZE        32
 #define TRANSACTION_QUEUE_ID_MAX   64
 #define TRANSACTION_MESSAGE_ID_MAX 513
+#define TRANSACTION_PARAMETERS_MAX 255 /* bytes kept of those of MAIL */
 
 /*
  * To be refused, or dropped at the end of the message: kept apart as few
@@ -59,10 +60,15 @@ struct transaction {
     size_t message_id_length;
     char envelope_id[102]; /* RFC 3461 4.4: at most 100, and one to tell */
     size_t envelope_id_length;
-    int64_t declared_size; /* SIZE= of MAIL; EVENT_UNKNOWN */
+    /* of MAIL, but SIZE= and ENVID=, each with a blank before it */
+    char parameters[TRANSACTION_PARAMETERS_MAX + 1];
+    bool parameters_unkept; /* there were more */
+    int64_t declared_size;  /* SIZE= of MAIL; EVENT_UNKNOWN */
     int64_t seen_size;
-    bool bulk;            /* headers say list, bulk or automatic mail */
-    bool size_incomplete; /* the MTA was told to skip the rest of the body */
+    bool has_envelope_id;   /* the client gave one, of use or not */
+    unsigned trace_headers; /* it came with so many of our name */
+    bool bulk;              /* headers say list, bulk or automatic mail */
+    bool size_incomplete;   /* the MTA was told to skip the rest of the body */
 
     struct transaction_recipient *recipients;
     size_t recipient_count;
@@ -76,7 +82,7 @@ struct transaction {
 bool transaction_begin(struct transaction *transaction, const char *session_id,
                        struct text path);
 
-/* SIZE= and ENVID= of MAIL; others are passed over. */
+/* SIZE= and ENVID= of MAIL are read, others kept as they are. */
 void transaction_parameter(struct transaction *transaction, const char *text);
 
 /* Keeps an id that looks like one; NULL and others are passed over. */

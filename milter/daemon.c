@@ -2,6 +2,7 @@
 
 #include "daemon.h"
 
+#include "client_rate.h"
 #include "clock.h"
 #include "control.h"
 #include "daemon_privileges.h"
@@ -11,7 +12,9 @@
 #include "log.h"
 #include "maillog.h"
 #include "session.h"
+#include "session_event.h"
 #include "settings_share.h"
+#include "trace_keys.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -29,11 +32,13 @@
 #include <systemd/sd-daemon.h>
 #endif
 
-#define TICK_MS            1000
-#define HEARTBEAT_TICKS    60
-#define SOCKET_CHECK_TICKS 5
-#define IDLE_MTA_SECONDS   3600
-#define DRAIN_MS           3000 /* callbacks, then the recorder, at the end */
+#define TICK_MS              1000
+#define HEARTBEAT_TICKS      60
+#define SOCKET_CHECK_TICKS   5
+#define TRACE_TICKS          5
+#define TRACE_ROTATION_TICKS 3600
+#define IDLE_MTA_SECONDS     3600
+#define DRAIN_MS             3000 /* callbacks, then the recorder, at the end */
 
 /* Why it is to end, if not for a signal that we took. */
 enum daemon_end {
@@ -49,9 +54,13 @@ struct daemon {
 
     struct instance *instance;
     struct event_log *log;
+    struct client_rates *rates;
     struct daemon_store *store;
+    struct trace_keys *trace_keys;     /* NULL: marks are off */
+    bool trace_failing;                /* told */
     struct maillog_messages *messages; /* NULL: no delivery log is followed */
     struct maillog *maillog;
+    struct delay_notices *notices;
     struct control *control;
 
     ino_t socket_inode;
@@ -91,6 +100,9 @@ static void reload(struct daemon *daemon)
         log_error("configuration not reloaded, the old one stays: out of "
                   "memory");
         return;
+    }
+    if (daemon->notices != NULL) {
+        delay_notices_reload(daemon->notices);
     }
     log_info("configuration reloaded: mode=%s",
              settings->mode == MODE_OBSERVE ? "observe" : "enforce");
@@ -194,17 +206,49 @@ static bool wait_for_tick(struct daemon *daemon)
     return !stopping;
 }
 
+/* A fault of the keys is told when it begins and when it ends. */
+static void tell_trace(struct daemon *daemon, bool failing, const char *why)
+{
+    if (failing && !daemon->trace_failing) {
+        log_warning("trace_keys: %s; %s", why,
+                    trace_keys_can_sign(daemon->trace_keys, clock_now_us())
+                        ? "those in memory go on"
+                        : "mail goes out without a mark");
+    } else if (!failing && daemon->trace_failing) {
+        log_info("trace_keys: the keys are read again");
+    }
+    daemon->trace_failing = failing;
+}
+
+static void look_at_trace_keys(struct daemon *daemon, bool rotate)
+{
+    struct error error = {""};
+    enum trace_keys_result result;
+
+    if (daemon->trace_keys == NULL) {
+        return;
+    }
+    result = rotate ? trace_keys_rotate_if_due(daemon->trace_keys,
+                                               clock_now_us(), &error)
+                    : trace_keys_load(daemon->trace_keys, &error);
+    tell_trace(daemon, result == TRACE_KEYS_FAILED, error.text);
+}
+
 static void *look_after(void *context)
 {
     struct daemon *daemon = context;
 
     for (unsigned tick = 1; wait_for_tick(daemon); tick++) {
+        session_event_sum_up(daemon->log, daemon->rates);
         event_log_tick(daemon->log);
         if (tick % HEARTBEAT_TICKS == 0) {
             beat(daemon);
         }
         if (tick % SOCKET_CHECK_TICKS == 0) {
             check_socket(daemon);
+        }
+        if (tick % TRACE_TICKS == 0) {
+            look_at_trace_keys(daemon, tick % TRACE_ROTATION_TICKS == 0);
         }
         tell_systemd("WATCHDOG=1");
     }
@@ -300,6 +344,11 @@ static bool start_log(struct daemon *daemon, struct error *error)
     if (daemon->instance == NULL) {
         return false;
     }
+    daemon->rates = client_rates_new();
+    if (daemon->rates == NULL) {
+        error_set(error, "out of memory");
+        return false;
+    }
     daemon->log = event_log_new(&options, daemon->instance, error);
     return daemon->log != NULL;
 }
@@ -326,6 +375,26 @@ static bool start_store(struct daemon *daemon, struct error *error)
     return daemon->control != NULL;
 }
 
+static bool start_trace(struct daemon *daemon, struct error *error)
+{
+    const struct trace_keys_place place = {
+        .path = daemon->fixed->trace_keys,
+        .owner = geteuid(),
+        .group = getegid(),
+    };
+
+    if (place.path[0] == '\0') {
+        return true;
+    }
+    daemon->trace_keys = trace_keys_new(&place);
+    if (daemon->trace_keys == NULL) {
+        error_set(error, "out of memory");
+        return false;
+    }
+    look_at_trace_keys(daemon, true);
+    return true;
+}
+
 static bool start_maillog(struct daemon *daemon, struct error *error)
 {
     struct maillog_options options = {
@@ -333,6 +402,10 @@ static bool start_maillog(struct daemon *daemon, struct error *error)
         .log = daemon->log,
         .list = daemon_store_list(daemon->store),
         .unclassified = daemon_store_unclassified(daemon->store),
+    };
+    const struct delay_notice_options notices = {
+        .settings = daemon->share,
+        .list = daemon_store_list(daemon->store),
     };
 
     if (daemon->fixed->maillog[0] == NULL) {
@@ -343,7 +416,12 @@ static bool start_maillog(struct daemon *daemon, struct error *error)
         error_set(error, "out of memory");
         return false;
     }
+    daemon->notices = delay_notices_start(&notices, error);
+    if (daemon->notices == NULL) {
+        return false;
+    }
     options.messages = daemon->messages;
+    options.notices = daemon->notices;
     daemon->maillog = maillog_start(&options, error);
     return daemon->maillog != NULL;
 }
@@ -418,7 +496,7 @@ static bool start(struct daemon *daemon, struct session_services *services,
     (void)umask(0027);
     daemon_raise_limits();
     if (!start_log(daemon, error) || !start_store(daemon, error) ||
-        !start_maillog(daemon, error)) {
+        !start_trace(daemon, error) || !start_maillog(daemon, error)) {
         return false;
     }
     *services = (struct session_services){
@@ -426,6 +504,9 @@ static bool start(struct daemon *daemon, struct session_services *services,
         .list = daemon_store_list(daemon->store),
         .settings = daemon->share,
         .messages = daemon->messages,
+        .rates = daemon->rates,
+        .unclassified = daemon_store_unclassified(daemon->store),
+        .trace_keys = daemon->trace_keys,
     };
     return session_register(services, error) && open_socket(daemon, error) &&
            start_thread(&daemon->care_thread, look_after, daemon, error);
@@ -454,9 +535,11 @@ static void stop(struct daemon *daemon, bool started)
         (void)pthread_cond_signal(&daemon->care_ends);
         (void)pthread_mutex_unlock(&daemon->care_lock);
         (void)pthread_join(daemon->care_thread, NULL);
+        session_event_sum_up(daemon->log, daemon->rates);
     }
     control_stop(daemon->control);
     maillog_stop(daemon->maillog);
+    delay_notices_stop(daemon->notices);
     daemon_store_stop(daemon->store, DRAIN_MS);
     if (daemon->log != NULL) {
         event_log_tick(daemon->log);

@@ -4,6 +4,8 @@
 #include "envelope_check.h"
 #include "log.h"
 #include "session_event.h"
+#include "session_report.h"
+#include "session_trace.h"
 #include "smtp_reply.h"
 #include "transaction.h"
 
@@ -93,6 +95,7 @@ static void keep(char **target, const char *value)
 
 static void end_transaction(struct session *session)
 {
+    session_report_reset(session);
     transaction_end(&session->transaction);
     if (session->settings != NULL) {
         settings_share_return(services->settings, session->settings);
@@ -106,7 +109,7 @@ static const struct stage_macros {
     int stage;
     const char *names;
 } stage_macros[] = {
-    {SMFIM_CONNECT, "j i {daemon_name}"},
+    {SMFIM_CONNECT, "j v i {daemon_name}"},
     {SMFIM_HELO, "{tls_version}"},
     {SMFIM_ENVFROM, "i {mail_mailer} {auth_authen}"},
     {SMFIM_ENVRCPT, "i {rcpt_addr} {rcpt_host} {rcpt_mailer}"},
@@ -125,7 +128,8 @@ static sfsistat negotiate(SMFICTX *ctx, unsigned long f0, unsigned long f1,
 
     (void)f2;
     (void)f3;
-    *pf0 = f0 & (SMFIF_DELRCPT | SMFIF_SETSYMLIST);
+    *pf0 = f0 & (SMFIF_DELRCPT | SMFIF_SETSYMLIST |
+                 (services->trace_keys != NULL ? SESSION_TRACE_ACTIONS : 0));
     *pf1 = f1 & wanted;
     *pf2 = 0;
     *pf3 = 0;
@@ -141,6 +145,7 @@ static sfsistat negotiate(SMFICTX *ctx, unsigned long f0, unsigned long f1,
     }
     if (session != NULL) {
         session->protocol = *pf1;
+        session->actions = *pf0;
     }
     return SMFIS_CONTINUE;
 }
@@ -172,10 +177,13 @@ static sfsistat on_connect(SMFICTX *ctx, struct session *session, char *name,
 {
     if (session != NULL) {
         const char *host = macro(ctx, "j");
+        const char *version = macro(ctx, "v");
 
         keep(&session->client_name, name);
         take_address(session, address);
         keep(&session->listener, macro(ctx, "{daemon_name}"));
+        session->postfix =
+            version != NULL && strncmp(version, "Postfix", 7) == 0;
         if (!mailbox_parse_domain(text_of(host == NULL ? "" : host),
                                   session->mta_domain)) {
             session->mta_domain[0] = '\0';
@@ -272,8 +280,8 @@ static sfsistat refuse_recipient(SMFICTX *ctx, struct session *session,
     envelope_reply(session->settings, &answer->entry,
                    recipient->mailbox->address, session->transaction.id,
                    &reply);
-    result = session_event_refused(services->log, session, recipient, answer,
-                                   &reply, clock_monotonic_us() - began_us);
+    result = session_event_refused(services, session, recipient, answer, &reply,
+                                   clock_monotonic_us() - began_us);
     if (!logged(session, result)) {
         return answer_tempfail(ctx, "Event log unavailable, try again later");
     }
@@ -320,8 +328,8 @@ static sfsistat no_answer_from_store(SMFICTX *ctx, struct session *session,
         session->transaction.store_refused = true;
         return accept_recipient(session, recipient);
     }
-    (void)session_event_refused(services->log, session, recipient, answer,
-                                &reply, clock_monotonic_us() - began_us);
+    (void)session_event_refused(services, session, recipient, answer, &reply,
+                                clock_monotonic_us() - began_us);
     return answer_tempfail(ctx, reply.text);
 }
 
@@ -341,7 +349,7 @@ static sfsistat check_recipient(SMFICTX *ctx, struct session *session,
         return accept_recipient(session, recipient);
     case ENVELOPE_OBSERVE:
     case ENVELOPE_EXEMPT:
-        (void)session_event_observed(services->log, session, recipient, &answer,
+        (void)session_event_observed(services, session, recipient, &answer,
                                      clock_monotonic_us() - began_us);
         return accept_recipient(session, recipient);
     case ENVELOPE_SUPPRESS:
@@ -386,8 +394,7 @@ static sfsistat on_rcpt(SMFICTX *ctx, struct session *session, char **arguments)
             (void)text_copy(text_of(macros.host), reply.enhanced_status,
                             sizeof reply.enhanced_status);
         }
-        (void)session_event_rejected(services->log, session, &recipient,
-                                     &reply);
+        (void)session_event_rejected(services, session, &recipient, &reply);
         return SMFIS_CONTINUE; /* another answer would be a second reply */
     }
     elsewhere = recipient_read_delivered(session, &macros, recipient.mailbox,
@@ -409,22 +416,26 @@ static sfsistat on_header(struct session *session, char *name, char *value)
 {
     if (session != NULL && session->transaction.open) {
         transaction_header(&session->transaction, name, value);
+        session_report_header(session, name, value);
     }
     return go_on(session, SMFIP_NR_HDR);
 }
 
-/* Only counts: a long body whose size MAIL told need not be sent to us. */
-static sfsistat on_body(struct session *session, size_t length)
+/* A long body that is no report, whose size MAIL told, need not come to us. */
+static sfsistat on_body(struct session *session, struct text bytes)
 {
     const size_t full_chunk = 65535;
     struct transaction *transaction;
+    bool read;
 
     if (session == NULL) {
         return SMFIS_CONTINUE;
     }
     transaction = &session->transaction;
-    transaction->seen_size += (int64_t)length;
-    if (length >= full_chunk && transaction->declared_size != EVENT_UNKNOWN &&
+    read = transaction->open && session_report_body(session, bytes);
+    transaction->seen_size += (int64_t)bytes.length;
+    if (!read && bytes.length >= full_chunk &&
+        transaction->declared_size != EVENT_UNKNOWN &&
         (session->protocol & SMFIP_SKIP) != 0) {
         transaction->size_incomplete = true;
         return SMFIS_SKIP;
@@ -529,6 +540,10 @@ static sfsistat on_end_of_message(SMFICTX *ctx, struct session *session)
         status = settle_suppressed(ctx, session);
     }
     if (status == SMFIS_CONTINUE) {
+        session_report_end(services, session);
+        session_trace_mark(ctx, services, session);
+    }
+    if (status == SMFIS_CONTINUE) {
         enum event_log_result result =
             session_event_received(services, session);
 
@@ -595,8 +610,9 @@ static sfsistat call_header(SMFICTX *ctx, char *name, char *value)
 
 static sfsistat call_body(SMFICTX *ctx, unsigned char *chunk, size_t length)
 {
-    (void)chunk;
-    COUNTED(on_body(session_of(ctx), length));
+    const struct text bytes = {(const char *)chunk, length};
+
+    COUNTED(on_body(session_of(ctx), bytes));
 }
 
 static sfsistat call_end_of_message(SMFICTX *ctx)
@@ -625,7 +641,7 @@ bool session_register(const struct session_services *given, struct error *error)
     struct smfiDesc description = {
         .xxfi_name = name,
         .xxfi_version = SMFI_VERSION,
-        .xxfi_flags = SMFIF_DELRCPT | SMFIF_SETSYMLIST,
+        .xxfi_flags = SMFIF_DELRCPT | SMFIF_SETSYMLIST | SESSION_TRACE_ACTIONS,
         .xxfi_connect = call_connect,
         .xxfi_helo = call_helo,
         .xxfi_envfrom = call_mail,

@@ -49,6 +49,72 @@ static int64_t reply_code(const char *code)
     return strtol(code, NULL, 10);
 }
 
+/* --- what has no line of its own ---------------------------------------- */
+
+/* One event a type for all that a client had no line for. */
+static void sum_up(struct event_log *log, const struct client_rate_sum *sum)
+{
+    for (size_t i = 0; i < CLIENT_RATE_TYPES; i++) {
+        enum event_type type = client_rate_types[i];
+        struct event event;
+
+        if (sum->counts[i] == 0) {
+            continue;
+        }
+        event_init(&event, type, clock_now_us());
+        event.origin = text_of("session");
+        event.client_ip = text_of(sum->client_ip);
+        event.aggregated = sum->counts[i];
+        if (type != EVENT_WOULD_SUPPRESS) {
+            event.decided_by =
+                text_of(type == EVENT_REJECTION ? "mta" : "nixie");
+        }
+        (void)event_log_append(log, &event);
+        log_info(
+            "many events of a client: type=%s client_ip=%s aggregated=%lld",
+            event_type_name(type), sum->client_ip, (long long)sum->counts[i]);
+    }
+}
+
+void session_event_sum_up(struct event_log *log, struct client_rates *rates)
+{
+    struct client_rate_sum sum;
+
+    for (size_t left = client_rates_held(rates);
+         left > 0 && client_rates_next(rates, &sum); left--) {
+        sum_up(log, &sum);
+    }
+}
+
+/* Whoever logged in is known, and is worth each line. */
+static bool has_line(const struct session_services *services,
+                     const struct session *session, enum event_type type)
+{
+    const struct client_rate_event event = {
+        .client_ip = session->client_ip,
+        .type = type,
+        .rate = session->settings->client_event_rate,
+        .now_us = clock_monotonic_us(),
+    };
+    struct client_rate_sum replaced;
+
+    if (services->rates == NULL || session->auth_user != NULL) {
+        return true;
+    }
+    switch (client_rates_take(services->rates, &event, &replaced)) {
+    case CLIENT_RATE_WITHIN:
+        return true;
+    case CLIENT_RATE_REPLACED:
+        sum_up(services->log, &replaced);
+        return true;
+    case CLIENT_RATE_BEYOND:
+        break;
+    }
+    return false;
+}
+
+/* --- at RCPT ------------------------------------------------------------ */
+
 /* One line a decision, for the operator's mail log. */
 static void tell(const char *what, const struct event *event)
 {
@@ -76,7 +142,8 @@ static void tell(const char *what, const struct event *event)
 }
 
 enum event_log_result
-session_event_refused(struct event_log *log, const struct session *session,
+session_event_refused(const struct session_services *services,
+                      const struct session *session,
                       const struct session_recipient *recipient,
                       const struct envelope_answer *answer,
                       const struct envelope_reply *reply, int64_t latency_us)
@@ -85,6 +152,9 @@ session_event_refused(struct event_log *log, const struct session *session,
     char expires_at[32];
     enum event_log_result result;
 
+    if (!has_line(services, session, EVENT_SUPPRESSED)) {
+        return EVENT_LOG_WRITTEN;
+    }
     begin(&event, EVENT_SUPPRESSED, clock_now_us(), session);
     describe_recipient(&event, recipient);
     if (!answer->store_down) {
@@ -97,19 +167,23 @@ session_event_refused(struct event_log *log, const struct session *session,
     event.enhanced_status = text_of(reply->enhanced_status);
     event.store_state = text_of(answer->store_down ? "down" : "ok");
     event.latency_us = latency_us;
-    result = event_log_append(log, &event);
+    result = event_log_append(services->log, &event);
     tell("refused", &event);
     return result;
 }
 
 enum event_log_result
-session_event_observed(struct event_log *log, const struct session *session,
+session_event_observed(const struct session_services *services,
+                       const struct session *session,
                        const struct session_recipient *recipient,
                        const struct envelope_answer *answer, int64_t latency_us)
 {
     struct event event;
     char expires_at[32];
 
+    if (!has_line(services, session, EVENT_WOULD_SUPPRESS)) {
+        return EVENT_LOG_WRITTEN;
+    }
     begin(&event, EVENT_WOULD_SUPPRESS, clock_now_us(), session);
     describe_recipient(&event, recipient);
     transaction_describe_entry(&answer->entry, expires_at, &event);
@@ -118,16 +192,18 @@ session_event_observed(struct event_log *log, const struct session *session,
     event.smtp_stage = text_of("rcpt");
     event.store_state = text_of("ok");
     event.latency_us = latency_us;
-    return event_log_append(log, &event);
+    return event_log_append(services->log, &event);
 }
 
-enum event_log_result
-session_event_rejected(struct event_log *log, const struct session *session,
-                       const struct session_recipient *recipient,
-                       const struct smtp_reply *reply)
+enum event_log_result session_event_rejected(
+    const struct session_services *services, const struct session *session,
+    const struct session_recipient *recipient, const struct smtp_reply *reply)
 {
     struct event event;
 
+    if (!has_line(services, session, EVENT_REJECTION)) {
+        return EVENT_LOG_WRITTEN;
+    }
     begin(&event, EVENT_REJECTION, clock_now_us(), session);
     describe_recipient(&event, recipient);
     event.decided_by = text_of("mta");
@@ -139,8 +215,10 @@ session_event_rejected(struct event_log *log, const struct session *session,
     if (reply->code != 0) {
         event.reply_code = reply->code;
     }
-    return event_log_append(log, &event);
+    return event_log_append(services->log, &event);
 }
+
+/* --- at the end of the message ------------------------------------------- */
 
 /* The result of many appends is the worst of them. */
 static enum event_log_result worst(enum event_log_result one,

@@ -2,6 +2,7 @@
 
 #include "clock.h"
 #include "smtp_reply.h"
+#include "trace.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -82,17 +83,32 @@ static void take_size(struct transaction *transaction, const char *value)
     }
 }
 
+static void keep_parameter(struct transaction *transaction, const char *text)
+{
+    const size_t used = strlen(transaction->parameters);
+
+    if (strlen(text) + 1 > TRANSACTION_PARAMETERS_MAX - used) {
+        transaction->parameters_unkept = true;
+        return;
+    }
+    (void)stpcpy(stpcpy(transaction->parameters + used, " "), text);
+}
+
 void transaction_parameter(struct transaction *transaction, const char *text)
 {
     if (strlen(text) > PARAMETER_MAX) {
+        transaction->parameters_unkept = true;
         return;
     }
     if (strncasecmp(text, "SIZE=", 5) == 0) {
         take_size(transaction, text + 5);
     } else if (strncasecmp(text, "ENVID=", 6) == 0) {
+        transaction->has_envelope_id = true;
         transaction->envelope_id_length =
             smtp_decode_xtext(text_of(text + 6), transaction->envelope_id,
                               sizeof transaction->envelope_id);
+    } else {
+        keep_parameter(transaction, text);
     }
 }
 
@@ -161,6 +177,7 @@ void transaction_header(struct transaction *transaction, const char *name,
         take_message_id(transaction, value);
     }
     transaction->bulk = transaction->bulk || tells_bulk(name, value);
+    transaction->trace_headers += trace_is_header(text_of(name));
 }
 
 void transaction_set_message_id(struct transaction *transaction,
