@@ -37,6 +37,8 @@ struct outcome_facts {
     enum bounce_stage stage;
     bool believed;    /* it may count: a message of ours, an authentic report */
     bool destination; /* not about this recipient but the way to it */
+    bool soft;        /* however hard, it counts as a soft failure only */
+    bool shared;      /* somebody else could say so: two messages at least */
 };
 
 struct outcome_judge_options {

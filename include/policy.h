@@ -67,6 +67,15 @@ const struct policy *policy_of(const struct policies *policies,
                                enum reason reason, enum failure_type type);
 
 /*
+ * What goes for strikes that were counted already. Of what is only a matter of
+ * time (greylisted, rate_limited, transient) the message was given up: that
+ * goes by `expired`.
+ */
+const struct policy *policy_of_strikes(const struct policies *policies,
+                                       enum reason reason,
+                                       enum failure_type type);
+
+/*
  * Seconds that a suppression holds when `before` were there already since the
  * last delivery; POLICY_FOR_GOOD: it does not end.
  */
@@ -76,8 +85,8 @@ int64_t policy_release(const struct policy *policy, int64_t before);
  * The circuit breaker: failures of one reason that reach a limit, in the hour
  * of the event and the one before it. It opens when there are as many of them
  * as the limit and they are at least `percent` of themselves and the
- * deliveries of the same domain (or of all domains), and stays open for
- * pause_s since.
+ * deliveries of the same domain (or of all domains, see quarantine_look.h for
+ * which are left out), and stays open for pause_s since.
  */
 struct policy_breaker {
     int64_t domain_failures; /* default 20;  0: no breaker */

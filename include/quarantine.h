@@ -13,7 +13,9 @@
  * Domains that go down or come back are noted and told the same way.
  *
  * Withheld too (withheld_by policy) is what has a reason that does not exist
- * or whose failures do not count any more. A field of {NN}:due that no event
+ * or whose failures do not count any more, or that has fewer strikes left than
+ * its policy wants: a delivery was told of late, their window is over, or the
+ * limit is another now. A field of {NN}:due that no event
  * could clear, being no recorder's, is passed over and told once; of what
  * belongs to a recipient, keys of another type read as unknown.
  *

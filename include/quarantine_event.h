@@ -22,8 +22,8 @@ enum event_log_result quarantine_event_added(struct event_log *log,
                                              int64_t release_s);
 
 /*
- * withheld_by: allow, entry, breaker; or policy: there is no such reason, or
- * failures of it do not count (any more).
+ * withheld_by: allow, entry, breaker; or policy: there is no such reason,
+ * failures of it do not count (any more), or they are too few (now).
  */
 enum event_log_result
 quarantine_event_withheld(struct event_log *log, int64_t now_us,

@@ -109,7 +109,11 @@ bool quarantine_look_cases(struct quarantine_look *look,
 struct quarantine_counts {
     int64_t failures, deliveries;
 };
-/* In the hour of at_us and the one before it; domain "": of all. */
+/*
+ * In the hour of at_us and the one before it. domain "": of all, but for the
+ * three buckets with the most failures: what happens at one domain or at a few
+ * is not what happens everywhere.
+ */
 bool quarantine_look_counts(struct quarantine_look *look, const char *domain,
                             enum reason reason, int64_t at_us,
                             struct quarantine_counts *counts,

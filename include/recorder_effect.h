@@ -37,10 +37,14 @@ enum effect_operation {
                        score; a test: it was not there */
     EFFECT_UNLESS,  /* a test: field is absent, or smaller than value */
     EFFECT_HAS,     /* a test: field is there */
+    EFFECT_IS,      /* a test: field is value; of no hash it is not */
+    EFFECT_ABSENT,  /* a test: the key is not there, of whatever type */
     EFFECT_REACHES, /* a test: field is a number, value or more */
     EFFECT_DUE,     /* a test: of the set's scores from field up to value[0],
                        there are value[1], on value[2] distinct days; field is
                        a bound of Redis: "(5" is beyond 5 */
+    EFFECT_ONCE,    /* if the key is there, the effects behind it, field of
+                       them, are left out; else HSET key, EXPIREAT key value */
 };
 #define EFFECT_PUSHED 3
 

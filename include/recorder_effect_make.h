@@ -38,6 +38,9 @@ struct making {
 
 bool making_knows(struct text text); /* neither absent nor empty */
 
+/* Somebody says so in a message: trace tells how far it is believed. */
+bool making_is_report(const struct making *making);
+
 /* At most limit bytes, and no UTF-8 sequence of them halved. */
 struct text making_bounded(struct text text, size_t limit);
 

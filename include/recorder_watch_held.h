@@ -26,13 +26,14 @@ void watch_held_free(struct watch_held *held);  /* or NULL */
 void watch_held_clear(struct watch_held *held);
 
 /* What an operation looks at. */
-enum watch_look { LOOK_NOWHERE, LOOK_FIELD, LOOK_SET };
+enum watch_look { LOOK_NOWHERE, LOOK_FIELD, LOOK_SET, LOOK_KEY };
 enum watch_look watch_held_look(const struct window_operation *operation);
 
 /*
  * Notes that the operation looks somewhere; false when that is known, or it
  * looks nowhere. Of those that are true the replies are wanted, in order:
- * to HGET of the field, to ZRANGEBYSCORE WITHSCORES of all the set.
+ * to HGET of the field, to ZRANGEBYSCORE WITHSCORES of all the set, to EXISTS
+ * of the key.
  */
 bool watch_held_add(struct watch_held *held,
                     const struct window_operation *operation);
@@ -48,14 +49,14 @@ enum watch_verdict {
 };
 
 /*
- * Of an operation that looks somewhere. *writes, of FIRST, LAST and STRIKE:
- * it is to be sent; the change it makes is known then.
+ * Of an operation that looks somewhere. *writes, of FIRST, LAST, STRIKE and
+ * ONCE: it is to be sent; but for ONCE the change it makes is known then.
  */
 enum watch_verdict watch_held_judge(struct watch_held *held,
                                     const struct window_operation *operation,
                                     bool *writes);
 
-/* The change of an operation that looks nowhere. False: no memory. */
+/* The change of one that looks nowhere, or of ONCE. False: no memory. */
 bool watch_held_change(struct watch_held *held,
                        const struct window_operation *operation, int64_t now_s);
 

@@ -4,8 +4,11 @@
  * Lists      <prefix>suppress:<pattern>  <prefix>suppress@<scope>:<pattern>
  *            <prefix>allow:<pattern>     (and allow@<scope>:)
  * History    <prefix>{NN}:recipient:<address>   {NN}:strikes:<address>
- *            {NN}:domain:<domain>   {NN}:stats:<YYYYMMDDHH>
- *            {NN}:due   {NN}:checkpoint
+ *            {NN}:evidence:<address>
+ *            {NN}:domain:<domain>   {NN}:waiting:<domain>
+ *            {NN}:seen:<trace_id>|<type>
+ *            {NN}:stats:<YYYYMMDDHH>   {NN}:hour:<YYYYMMDDHH>
+ *            {NN}:due   {NN}:breaker   {NN}:down   {NN}:checkpoint
  *
  * NN is two decimal digits: CRC16 (XMODEM, as Redis Cluster hashes) of the
  * normal form of the recipient, or of the domain for domain keys, mod 64.
@@ -54,6 +57,7 @@ enum store_history {
     STORE_WAITING,    /* name: the domain */
     STORE_STATS,      /* name: YYYYMMDDHH */
     STORE_HOUR,       /* name: YYYYMMDDHH */
+    STORE_SEEN,       /* name: what is not to count again */
     STORE_DUE,        /* no name */
     STORE_BREAKER,    /* no name */
     STORE_DOWN,       /* no name */

@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <strings.h>
 
+#define SHARED_STRIKES 2 /* messages that nobody has a copy of both */
+
 struct outcome_judge {
     struct outcome_judge_options options;
     /* lent to us as long as the scratch is for their rules */
@@ -262,28 +264,32 @@ static bool is_counted(const struct outcome_judge *judge,
  * given up, whatever the last reply said, unless that blames the sender.
  */
 static const struct policy *policy_for(const struct outcome_judge *judge,
+                                       const struct outcome_facts *facts,
                                        const struct event *event)
 {
     const struct policies *policies = &judge->settings->policies;
     const struct verdict *verdict = &judge->verdict;
-    const struct policy *policy =
-        policy_of(policies, verdict->reason, verdict->failure_type);
 
-    if (event->type == EVENT_EXPIRATION &&
-        reason_facts(verdict->reason)->group == REASON_GROUP_TRANSIENT) {
-        policy = policy_of(policies, REASON_EXPIRED, FAILURE_TYPE_SOFT);
+    if (facts->soft && verdict->failure_type == FAILURE_TYPE_HARD) {
+        return policy_of(policies, verdict->reason, FAILURE_TYPE_SOFT);
     }
-    return policy;
+    return event->type == EVENT_EXPIRATION
+               ? policy_of_strikes(policies, verdict->reason,
+                                   verdict->failure_type)
+               : policy_of(policies, verdict->reason, verdict->failure_type);
 }
 
 static void count(const struct outcome_judge *judge,
                   const struct outcome_facts *facts, struct event *event)
 {
-    const struct policy *policy = policy_for(judge, event);
+    const struct policy *policy = policy_for(judge, facts, event);
     bool counted = is_counted(judge, facts, event, policy);
 
     event->counted = counted ? 1 : 0;
     event->strike_limit = counted ? policy->strikes : EVENT_UNKNOWN;
+    if (counted && facts->shared && event->strike_limit < SHARED_STRIKES) {
+        event->strike_limit = SHARED_STRIKES;
+    }
     event->strike_days = counted ? policy->days : EVENT_UNKNOWN;
     event->strike_window_seconds = counted ? policy->window_s : EVENT_UNKNOWN;
 }

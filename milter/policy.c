@@ -65,6 +65,15 @@ const struct policy *policy_of(const struct policies *policies,
     return policy;
 }
 
+const struct policy *policy_of_strikes(const struct policies *policies,
+                                       enum reason reason,
+                                       enum failure_type type)
+{
+    return reason_facts(reason)->group == REASON_GROUP_TRANSIENT
+               ? policy_of(policies, REASON_EXPIRED, FAILURE_TYPE_SOFT)
+               : policy_of(policies, reason, type);
+}
+
 int64_t policy_release(const struct policy *policy, int64_t before)
 {
     size_t last = policy->releases - 1;

@@ -105,7 +105,7 @@ static void tell_odd(struct run *run, enum store_history kind, unsigned bucket,
         return;
     }
     run->quarantine->odd[bucket] = true;
-    log_warning("quarantine: passed over, HDEL it, or DEL what is no hash: "
+    log_warning("policy: passed over, HDEL it, or DEL what is no hash: "
                 "key=%s{%02u}:%s field=\"%s\"",
                 run->quarantine->options.key_prefix, bucket,
                 kind == STORE_DUE ? "due" : "breaker",
@@ -181,7 +181,7 @@ static void rest(struct run *run, struct text name)
     memset(quarantine->notes, 0, sizeof quarantine->notes);
     if (!quarantine->repeats) {
         quarantine->repeats = true;
-        log_warning("quarantine: what was decided is still due: does redis "
+        log_warning("policy: what was decided is still due: does redis "
                     "refuse some commands? name=\"%s\" retry_seconds=%d",
                     text_escape(name, shown, sizeof shown), REST_MS / 1000);
     }
@@ -343,7 +343,17 @@ static enum answer breaker_holds(struct run *run,
 
 /* ---- decisions ---- */
 
-/* NULL: failures of this reason never count, or there is no such reason. */
+/* Too few may be left: a delivery told of late, a window that is over. */
+static bool has_enough(const struct quarantine_due *due,
+                       const struct policy *policy)
+{
+    return due->strikes == EVENT_UNKNOWN || due->strikes >= policy->strikes;
+}
+
+/*
+ * NULL: failures of this reason never count, or there is no such reason, or
+ * they are too few.
+ */
 static const struct policy *find_policy(const struct run *run,
                                         const struct quarantine_due *due,
                                         enum reason *reason)
@@ -353,9 +363,9 @@ static const struct policy *find_policy(const struct run *run,
     if (!reason_parse(due->value, reason)) {
         return NULL;
     }
-    policy = policy_of(&run->settings->policies, *reason,
-                       quarantine_failure_type(due, *reason));
-    return policy->strikes > 0 ? policy : NULL;
+    policy = policy_of_strikes(&run->settings->policies, *reason,
+                               quarantine_failure_type(due, *reason));
+    return policy->strikes > 0 && has_enough(due, policy) ? policy : NULL;
 }
 
 /* False with error: Redis does not answer. */
@@ -537,7 +547,7 @@ static bool look_at_all(struct run *run)
         memcpy(quarantine->odd, run->odd, sizeof quarantine->odd);
         if (quarantine->repeats && run->decisions == 0) {
             quarantine->repeats = false;
-            log_info("quarantine: nothing that was decided is still due");
+            log_info("policy: nothing that was decided is still due");
         }
     }
     return true;
@@ -550,12 +560,12 @@ static void tell_store(struct quarantine *quarantine, bool answered,
     char shown[256];
 
     if (!answered && !quarantine->failing) {
-        log_warning("quarantine: redis does not answer, what is due waits: "
+        log_warning("policy: redis does not answer, what is due waits: "
                     "endpoint=%s error=\"%s\"",
                     endpoint,
                     text_escape(text_of(error->text), shown, sizeof shown));
     } else if (answered && quarantine->failing) {
-        log_info("quarantine: redis answers again: endpoint=%s", endpoint);
+        log_info("policy: redis answers again: endpoint=%s", endpoint);
     }
     quarantine->failing = !answered;
 }

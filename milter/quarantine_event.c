@@ -47,10 +47,13 @@ static void begin(struct event *event, enum event_type type, int64_t now_us,
 enum failure_type quarantine_failure_type(const struct quarantine_due *due,
                                           enum reason reason)
 {
-    enum failure_type type = reason_facts(reason)->failure_type;
+    const struct reason_facts *facts = reason_facts(reason);
 
-    return type == FAILURE_TYPE_HARD && due->temporary ? FAILURE_TYPE_SOFT
-                                                       : type;
+    /* the message of what is only a matter of time was given up */
+    return facts->group == REASON_GROUP_TRANSIENT ||
+                   (facts->failure_type == FAILURE_TYPE_HARD && due->temporary)
+               ? FAILURE_TYPE_SOFT
+               : facts->failure_type;
 }
 
 static void tell_added(const struct event *event)
@@ -58,7 +61,7 @@ static void tell_added(const struct event *event)
     char recipient[SHOWN_SIZE];
     struct text until = event->suppression_expires_at;
 
-    log_info("quarantine: suppressed: recipient=<%s> reason=%s "
+    log_info("policy: suppressed: recipient=<%s> reason=%s "
              "failure_type=%s expires_at=%s",
              text_escape(event->recipient, recipient, sizeof recipient),
              event->reason.bytes, event->failure_type.bytes,
@@ -122,7 +125,7 @@ quarantine_event_withheld(struct event_log *log, int64_t now_us,
         event.suppression_reason = event.reason;
     }
     result = event_log_append(log, &event);
-    log_info("quarantine: withheld: recipient=<%s> reason=\"%s\" "
+    log_info("policy: withheld: recipient=<%s> reason=\"%s\" "
              "withheld_by=%s",
              text_escape(due->field, recipient, sizeof recipient),
              text_escape(due->value, value, sizeof value), withheld_by);
@@ -170,11 +173,11 @@ static void tell_breaker(bool opened, const struct event *event)
         (void)text_escape(event->recipient_domain, domain, sizeof domain);
     }
     if (opened) {
-        log_warning("quarantine: failures spike, nobody is suppressed for "
+        log_warning("policy: failures spike, nobody is suppressed for "
                     "them: domain=%s reason=%s until=%s",
                     domain, reason, event->expires_at.bytes);
     } else {
-        log_info("quarantine: the pause after a spike is over: domain=%s "
+        log_info("policy: the pause after a spike is over: domain=%s "
                  "reason=%s",
                  domain, reason);
     }

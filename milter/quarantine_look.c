@@ -13,6 +13,7 @@
 #define EVIDENCE_LINES "2" /* the last index */
 #define WORDS_MAX      5   /* of a command, behind its key */
 #define HOUR_US        INT64_C(3600000000)
+#define OUTLIERS       3 /* buckets with one domain or a few that fail */
 #define COUNT_FIELD    (MAILBOX_DOMAIN_MAX + 1 + REASON_NAME_MAX + 1)
 
 struct quarantine_look {
@@ -597,6 +598,26 @@ static int64_t count_in(const redisReply *reply, size_t index)
     return count < most ? count : most;
 }
 
+static struct quarantine_counts
+sum_without_outliers(struct quarantine_counts *counts, size_t count)
+{
+    struct quarantine_counts sum = {0, 0};
+
+    for (size_t i = 0; i < OUTLIERS && count > 1; i++) {
+        size_t most = 0;
+
+        for (size_t j = 1; j < count; j++) {
+            most = counts[j].failures > counts[most].failures ? j : most;
+        }
+        counts[most] = counts[--count];
+    }
+    for (size_t i = 0; i < count; i++) {
+        sum.failures += counts[i].failures;
+        sum.deliveries += counts[i].deliveries;
+    }
+    return sum;
+}
+
 bool quarantine_look_counts(struct quarantine_look *look, const char *domain,
                             enum reason reason, int64_t at_us,
                             struct quarantine_counts *counts,
@@ -604,8 +625,8 @@ bool quarantine_look_counts(struct quarantine_look *look, const char *domain,
 {
     unsigned first = store_bucket(domain, strlen(domain));
     unsigned buckets = domain[0] == '\0' ? STORE_BUCKETS : 1;
+    struct quarantine_counts of_bucket[STORE_BUCKETS] = {{0, 0}};
 
-    *counts = (struct quarantine_counts){0, 0};
     for (unsigned i = 0; i < buckets; i++) {
         unsigned bucket = (first + i) % STORE_BUCKETS;
 
@@ -620,9 +641,10 @@ bool quarantine_look_counts(struct quarantine_look *look, const char *domain,
         if (reply == NULL) {
             return false;
         }
-        counts->failures += count_in(reply, 0);
-        counts->deliveries += count_in(reply, 1);
+        of_bucket[i / 2].failures += count_in(reply, 0);
+        of_bucket[i / 2].deliveries += count_in(reply, 1);
         freeReplyObject(reply);
     }
+    *counts = sum_without_outliers(of_bucket, buckets);
     return true;
 }

@@ -9,6 +9,11 @@
 
 #define US_PER_SECOND INT64_C(1000000)
 
+/* A mark is believed for 14 days, another host's clock may be ahead. */
+#define SEEN_KEPT     INT64_C(1814400) /* 21 days */
+#define SEEN_ID_MAX   64               /* bytes of a trace_id */
+#define SEEN_NAME_MAX 96               /* and a bar, a type, NUL */
+
 enum list_change { LIST_NONE, LIST_WRITE, LIST_REMOVE };
 
 /* What the change of an address's entry does to its strikes. */
@@ -77,6 +82,11 @@ static const struct effect_row {
 bool making_knows(struct text text)
 {
     return text.bytes != NULL && text.length > 0;
+}
+
+bool making_is_report(const struct making *making)
+{
+    return text_is(making->event->origin, "report");
 }
 
 struct text making_bounded(struct text text, size_t limit)
@@ -176,12 +186,30 @@ void making_join_value(struct effect *effect, struct text left,
 
 /* ---- history ---- */
 
-/* What suppressed it is why; else the reply's reason. */
-static struct text reason_of(const struct event *event)
+/*
+ * A report counts by its trace_id. One without is not believed, or our own
+ * MTA's, whose log tells the same: such a one is in the stats alone.
+ */
+static bool counts_nowhere(const struct making *making)
 {
+    const struct event *event = making->event;
+
+    return making_is_report(making) &&
+           (!making_knows(event->trace_id) || text_is(event->trace, "none"));
+}
+
+/* What suppressed it is why; else the reply's reason. */
+static struct text reason_of(const struct making *making)
+{
+    const struct event *event = making->event;
     bool list =
         event->type == EVENT_SUPPRESSED || event->type == EVENT_WOULD_SUPPRESS;
 
+    if (counts_nowhere(making)) {
+        return making_knows(event->trace) && !text_is(event->trace, "none")
+                   ? text_of("told_by_log")
+                   : text_of("trace_none");
+    }
     return list && making_knows(event->suppression_reason)
                ? event->suppression_reason
                : event->reason;
@@ -189,11 +217,13 @@ static struct text reason_of(const struct event *event)
 
 void making_put_stats(struct making *making)
 {
-    struct text reason =
-        making_bounded(reason_of(making->event), EFFECT_REASON_MAX);
+    struct text reason = making_bounded(reason_of(making), EFFECT_REASON_MAX);
 
     if (making_key(making, STORE_STATS, text_of(making->hour))) {
-        making_join(making_put(making, EFFECT_ADD, NULL, text_of("1")),
+        making_join(making_put_number(making, EFFECT_ADD, NULL,
+                                      making->event->aggregated > 0
+                                          ? making->event->aggregated
+                                          : 1),
                     text_of(event_type_name(making->event->type)),
                     making_knows(reason) ? "|" : "", reason);
     }
@@ -221,6 +251,15 @@ static void put_count(struct making *making, const struct effect_row *row)
     }
 }
 
+/* A report of success that somebody else could have sent ends nothing. */
+static bool ends_what_was(const struct making *making)
+{
+    const struct event *event = making->event;
+
+    return event->type != EVENT_DELIVERY || !making_is_report(making) ||
+           text_is(event->trace, "valid");
+}
+
 static void put_recipient(struct making *making, const struct effect_row *row)
 {
     const struct event *event = making->event;
@@ -231,7 +270,7 @@ static void put_recipient(struct making *making, const struct effect_row *row)
     put_count(making, row);
     if (row->outcome) {
         making->conditional = true;
-        making_put(making, EFFECT_SET, "last_reason", reason_of(event));
+        making_put(making, EFFECT_SET, "last_reason", reason_of(making));
         making_put(making, EFFECT_SET, "last_enhanced_status",
                    event->enhanced_status);
         making_put(making, EFFECT_SET, "last_diagnostic",
@@ -239,8 +278,48 @@ static void put_recipient(struct making *making, const struct effect_row *row)
         making_put(making, EFFECT_SET, "last_queue_id", event->queue_id);
         making->conditional = false;
     }
-    if (row->recipient != NULL) {
+    if (row->recipient != NULL && ends_what_was(making)) {
         row->recipient(making);
+    }
+}
+
+static void put_domain(struct making *making, const struct effect_row *row)
+{
+    if (making_key(making, STORE_DOMAIN, making->event->recipient_domain)) {
+        put_count(making, row);
+        if (row->domain != NULL && ends_what_was(making)) {
+            row->domain(making);
+        }
+    }
+}
+
+/* What follows in this bucket is done once for a report, however often sent. */
+static struct effect *put_once(struct making *making)
+{
+    const struct event *event = making->event;
+    char name[SEEN_NAME_MAX];
+
+    if (!making_is_report(making)) {
+        return NULL;
+    }
+    (void)snprintf(name, sizeof name, "%.*s|%s",
+                   (int)making_bounded(event->trace_id, SEEN_ID_MAX).length,
+                   event->trace_id.bytes, event_type_name(event->type));
+    return making_key(making, STORE_SEEN, text_of(name))
+               ? making_put_number(making, EFFECT_ONCE, NULL,
+                                   making->seconds + SEEN_KEPT)
+               : NULL;
+}
+
+/* All since then belong to it. */
+static void end_once(struct making *making, struct effect *once)
+{
+    char digits[24];
+
+    if (once != NULL) {
+        (void)snprintf(digits, sizeof digits, "%zu",
+                       making->count - (size_t)(once - making->effects) - 1);
+        making_join(once, text_of(digits), "", text_of(NULL));
     }
 }
 
@@ -248,27 +327,46 @@ static void put_history(struct making *making, const struct effect_row *row)
 {
     struct text recipient = making->event->recipient;
     struct text domain = making->event->recipient_domain;
+    bool has_domain =
+        making_knows(domain) && domain.length <= MAILBOX_DOMAIN_MAX;
     bool has_recipient =
         making_knows(recipient) && recipient.length <= MAILBOX_MAX;
+    struct effect *once = NULL;
 
     if (has_recipient) {
         making->bucket = store_bucket(recipient.bytes, recipient.length);
+        once = put_once(making);
         put_recipient(making, row);
         making_put_stats(making);
+        end_once(making, once);
     }
-    if (!making_knows(domain) || domain.length > MAILBOX_DOMAIN_MAX) {
+    if (!has_domain) {
         return;
     }
     making->bucket = store_bucket(domain.bytes, domain.length);
-    if (making_key(making, STORE_DOMAIN, domain)) {
-        put_count(making, row);
-        if (row->domain != NULL) {
-            row->domain(making);
-        }
+    if (once == NULL || once->bucket != making->bucket) {
+        once = put_once(making);
     }
+    put_domain(making, row);
     if (!has_recipient) {
         making_put_stats(making);
     }
+    end_once(making, once); /* one bucket: of both */
+}
+
+/* Of what is no history: a count in the bucket of whom it is about. */
+static void put_stats_alone(struct making *making)
+{
+    const struct event *event = making->event;
+    struct text whose = making_knows(event->recipient)
+                            ? event->recipient
+                            : event->recipient_domain;
+
+    if (event->aggregated > 0) {
+        whose = text_of(""); /* of nobody in particular */
+    }
+    making->bucket = store_bucket(whose.bytes, whose.length);
+    making_put_stats(making);
 }
 
 /* ---- lists ---- */
@@ -286,6 +384,21 @@ static void put_expiry(struct making *making)
         making_put_number(making, EFFECT_EXPIRE, NULL,
                           us / US_PER_SECOND + (us % US_PER_SECOND > 0));
     }
+}
+
+/*
+ * The entry of a policy takes the place of an older one of a policy: nobody
+ * else's is touched, whoever was faster. Of no other is the origin "policy".
+ */
+static void begin_policy_entry(struct making *making)
+{
+    making_put(making, EFFECT_IS, "origin", text_of("policy"));
+    making->conditional = true;
+    making_put_own(making, EFFECT_UNLESS, "added_at", making->timestamp);
+    making_put(making, EFFECT_DELETE, NULL, text_of(""));
+    making->conditional = false;
+    making_put(making, EFFECT_ABSENT, NULL, text_of(""));
+    making->conditional = true;
 }
 
 static void put_entry(struct making *making)
@@ -319,20 +432,49 @@ static void put_entry(struct making *making)
     put_expiry(making);
 }
 
+static bool is_by_policy(const struct event *event)
+{
+    return event->type == EVENT_SUPPRESSION_ADDED &&
+           text_is(event->suppression_origin, "policy");
+}
+
+/* What was before the last delivery is no step of the ladder any more. */
+static void put_escalation(struct making *making, struct text address)
+{
+    if (making_key(making, STORE_RECIPIENT, address)) {
+        making_put_own(making, EFFECT_UNLESS, "last_delivery_at",
+                       making->timestamp);
+        making->conditional = true;
+        making_put(making, EFFECT_ADD, "escalation", text_of("1"));
+        making_put_own(making, EFFECT_LAST, "escalated_at", making->timestamp);
+        making->conditional = false;
+    }
+}
+
+/* Whoever lifts an entry says that the address is good: a new ladder. */
+static void put_no_escalation(struct making *making, struct text address)
+{
+    if (making_key(making, STORE_RECIPIENT, address)) {
+        making_put(making, EFFECT_SET, "escalation", text_of(""));
+        making_put(making, EFFECT_SET, "escalated_at", text_of(""));
+    }
+}
+
 /* Somebody has decided about an address: nothing is due of it any more. */
 static void put_settled(struct making *making, enum settling settling,
                         const struct mailbox_pattern *pattern)
 {
     struct text address = {pattern->text, pattern->length};
-    bool ours = making->event->type == EVENT_SUPPRESSION_ADDED &&
-                text_is(making->event->suppression_origin, "policy");
+    bool ours = is_by_policy(making->event);
 
     if (settling == SETTLE_NOTHING || pattern->kind != MAILBOX_PATTERN_EXACT) {
         return;
     }
     making_settle(making, address, ours || settling == SETTLE_STRIKES);
-    if (ours && making_key(making, STORE_RECIPIENT, address)) {
-        making_put(making, EFFECT_ADD, "escalation", text_of("1"));
+    if (ours) {
+        put_escalation(making, address);
+    } else if (making->event->type == EVENT_SUPPRESSION_REMOVED) {
+        put_no_escalation(making, address);
     }
 }
 
@@ -353,10 +495,15 @@ static void put_list(struct making *making, const struct effect_row *row)
         return;
     }
     making->bucket = store_bucket_of_pattern(&pattern);
-    making_put(making, EFFECT_DELETE, NULL, text_of(""));
+    if (is_by_policy(making->event)) {
+        begin_policy_entry(making);
+    } else {
+        making_put(making, EFFECT_DELETE, NULL, text_of(""));
+    }
     if (row->change == LIST_WRITE) {
         put_entry(making);
     }
+    making->conditional = false;
     put_settled(making, row->settling, &pattern);
     making_put_stats(making);
 }
@@ -383,7 +530,11 @@ size_t recorder_effects(const char *prefix, const struct event *event,
 
     begin(&making);
     if (row->count != NULL) {
-        put_history(&making, row);
+        if (event->aggregated > 0 || counts_nowhere(&making)) {
+            put_stats_alone(&making);
+        } else {
+            put_history(&making, row);
+        }
     }
     if (row->change != LIST_NONE) {
         put_list(&making, row);

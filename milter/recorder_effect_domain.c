@@ -52,7 +52,9 @@ static void put_waiting(struct making *making, bool waits)
 {
     const struct event *event = making->event;
 
-    if (!making_knows(event->queue_id) || !making_knows(event->recipient) ||
+    /* nobody may tell of its end who tells of it in a report */
+    if (making_is_report(making) || !making_knows(event->queue_id) ||
+        !making_knows(event->recipient) ||
         event->recipient.length > MAILBOX_MAX ||
         !making_key(making, STORE_WAITING, event->recipient_domain)) {
         return;
@@ -119,7 +121,9 @@ void making_domain_failed(struct making *making)
     if (!comes_back && event->destination == 1) {
         put_failure(making);
     }
-    if (event->type != EVENT_DELAY && event->counted == 1) {
+    /* an outage shows in what is put off: each message once */
+    if (event->counted == 1 &&
+        (event->type != EVENT_DELAY || event->attempt == 1)) {
         put_hour(making, event->reason);
     }
 }

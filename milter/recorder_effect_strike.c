@@ -14,6 +14,9 @@
 #define EVIDENCE_KEPT  (400 * SECONDS_A_DAY)
 #define SECONDS_A_DAY  INT64_C(86400)
 
+/* Then somebody else may decide. */
+#define DECIDING_US INT64_C(600000000)
+
 /* How much of which makes a line of evidence. */
 #define MESSAGE_ID_MAX 200
 #define DIAGNOSTIC_MAX 300
@@ -23,6 +26,7 @@ void making_settle(struct making *making, struct text address, bool strikes)
 {
     if (making_key(making, STORE_RECIPIENT, address)) {
         making_put(making, EFFECT_SET, "due_by", text_of(""));
+        making_put(making, EFFECT_SET, "due_at", text_of(""));
     }
     if (making_key(making, STORE_DUE, text_of(NULL))) {
         making_join(making_put(making, EFFECT_SET, NULL, text_of("")), address,
@@ -33,13 +37,26 @@ void making_settle(struct making *making, struct text address, bool strikes)
     }
 }
 
+static void put_delivered(struct making *making)
+{
+    making->conditional = false;
+    making_put_own(making, EFFECT_LAST, "last_delivery_at", making->timestamp);
+}
+
+/* A failure that is later than the delivery is still due, or told already. */
 void making_recipient_delivered(struct making *making)
 {
     struct text recipient = making->event->recipient;
 
-    making_put_own(making, EFFECT_LAST, "last_delivery_at", making->timestamp);
+    put_delivered(making);
     making->conditional = true;
+    making_put_own(making, EFFECT_UNLESS, "escalated_at", making->timestamp);
     making_put(making, EFFECT_SET, "escalation", text_of(""));
+    making_put(making, EFFECT_SET, "escalated_at", text_of(""));
+    /* it did set that just now: what follows is for the latest delivery too */
+    put_delivered(making);
+    making->conditional = true;
+    making_put_own(making, EFFECT_UNLESS, "due_at", making->timestamp);
     making_settle(making, recipient, false);
     making->conditional = false;
     if (making_key(making, STORE_STRIKES, recipient)) {
@@ -48,10 +65,13 @@ void making_recipient_delivered(struct making *making)
 }
 
 /* What tells messages apart, of what is known. */
-static struct text member_of(const struct event *event)
+static struct text member_of(const struct making *making)
 {
-    const struct text names[] = {event->queue_id, event->message_id,
-                                 event->envelope_id};
+    const struct event *event = making->event;
+    /* the other names are what whoever sent the report likes */
+    const struct text names[] = {
+        making_is_report(making) ? event->trace_id : text_of(NULL),
+        event->queue_id, event->message_id, event->envelope_id};
 
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         if (making_knows(names[i])) {
@@ -125,7 +145,7 @@ static void put_pushed(struct making *making)
 {
     if (making_key(making, STORE_EVIDENCE, making->event->recipient)) {
         put_evidence(making);
-        making_put_number(making, EFFECT_EXPIRE, NULL,
+        making_put_number(making, EFFECT_EXTEND, NULL,
                           making->seconds + EVIDENCE_KEPT);
     }
 }
@@ -133,7 +153,7 @@ static void put_pushed(struct making *making)
 /* A message that is tried again is told of once, and its end once more. */
 static void put_strike(struct making *making)
 {
-    struct text member = member_of(making->event);
+    struct text member = member_of(making);
     bool again = making->event->type == EVENT_DELAY;
     struct effect *strike;
 
@@ -155,19 +175,27 @@ static int64_t known(int64_t number, int64_t otherwise)
     return number == EVENT_UNKNOWN ? otherwise : number;
 }
 
-/* Behind the test that the strikes reach their limit. */
+/*
+ * Behind the test that the strikes reach their limit. Who is due already is
+ * left to the instance that is deciding about it, unless that takes too long:
+ * of two that share a store only one decides.
+ */
 static void put_due(struct making *making)
 {
     const struct event *event = making->event;
     struct text reason =
         making_knows(event->reason) ? event->reason : text_of("undetermined");
+    char before[CLOCK_TIMESTAMP_SIZE];
 
+    clock_format(event->timestamp_us - DECIDING_US, before);
+    if (making_key(making, STORE_RECIPIENT, event->recipient)) {
+        making_put_own(making, EFFECT_UNLESS, "due_at", before);
+        making_put(making, EFFECT_SET, "due_by", event->instance);
+        making_put_own(making, EFFECT_SET, "due_at", making->timestamp);
+    }
     if (making_key(making, STORE_DUE, text_of(NULL))) {
         making_join(making_put(making, EFFECT_SET, NULL, reason),
                     event->recipient, "", text_of(NULL));
-    }
-    if (making_key(making, STORE_RECIPIENT, event->recipient)) {
-        making_put(making, EFFECT_SET, "due_by", event->instance);
     }
 }
 

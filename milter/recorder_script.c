@@ -40,7 +40,7 @@ static const char script_begin[] =
     "end\n"
     "reply = redis.pcall('HSET', KEYS[1], ARGV[1], ARGV[3])\n"
     "if failed(reply) then return reply end\n"
-    "local held = false\n"
+    "local held, skip = false, 0\n"
     "local function set(key, field, value)\n"
     "  if value == '' then return redis.pcall('HDEL', key, field) end\n"
     "  return redis.pcall('HSET', key, field, value)\n"
@@ -86,6 +86,13 @@ static const char script_tests[] =
     "    local found = redis.pcall('HGET', key, field)\n"
     "    held = found and not failed(found)\n"
     "    return found\n"
+    "  end\n"
+    "  apply.is = function(key, field, value)\n"
+    "    local found = redis.pcall('HGET', key, field)\n"
+    "    held = found == value\n"
+    "  end\n"
+    "  apply.absent = function(key)\n"
+    "    held = redis.pcall('EXISTS', key) == 0\n"
     "  end\n"
     "  apply.reaches = function(key, field, value)\n"
     "    local found = redis.pcall('HGET', key, field)\n"
@@ -137,6 +144,15 @@ static const char script_others[] =
     "    end\n"
     "    held = true\n"
     "  end\n"
+    "  apply.once = function(key, count, value)\n"
+    "    if redis.pcall('EXISTS', key) == 1 then\n"
+    "      skip = tonumber(count)\n"
+    "      return\n"
+    "    end\n"
+    "    local done = redis.pcall('HSET', key, 'once', 1)\n"
+    "    if failed(done) then return done end\n"
+    "    return redis.pcall('EXPIREAT', key, value)\n"
+    "  end\n"
     "end\n";
 
 static const char script_end[] =
@@ -154,6 +170,10 @@ static const char script_end[] =
     "  if word == 'key' then\n"
     "    key = key + 1\n"
     "    at = at + 1\n"
+    "  elseif skip > 0 then\n"
+    "    skip = skip - 1\n"
+    "    number = number + 1\n"
+    "    at = at + 3\n"
     "  else\n"
     "    local run = apply[word]\n"
     "    if not run then\n"
@@ -193,6 +213,7 @@ enum command {
     COMMAND_ZRANGEBYSCORE,
     COMMAND_LPUSH,
     COMMAND_LTRIM,
+    COMMAND_EXISTS,
     COMMANDS,
 };
 
@@ -211,6 +232,7 @@ static const char *const command_words[COMMANDS] = {
     [COMMAND_ZRANGEBYSCORE] = "ZRANGEBYSCORE",
     [COMMAND_LPUSH] = "LPUSH",
     [COMMAND_LTRIM] = "LTRIM",
+    [COMMAND_EXISTS] = "EXISTS",
 };
 
 #define BIT(command) (1U << (unsigned)(command))
@@ -239,9 +261,15 @@ static const struct operation_row {
                        "ZSCORE,ZADD"},
     [EFFECT_UNLESS] = {"?unless", BIT(COMMAND_HGET), "HGET"},
     [EFFECT_HAS] = {"?has", BIT(COMMAND_HGET), "HGET"},
+    [EFFECT_IS] = {"?is", BIT(COMMAND_HGET), "HGET"},
+    [EFFECT_ABSENT] = {"?absent", BIT(COMMAND_EXISTS), "EXISTS"},
     [EFFECT_REACHES] = {"?reaches", BIT(COMMAND_HGET), "HGET"},
     [EFFECT_DUE] = {"?due", BIT(COMMAND_ZCOUNT) | BIT(COMMAND_ZRANGEBYSCORE),
                     "ZCOUNT,ZRANGEBYSCORE"},
+    [EFFECT_ONCE] = {"?once",
+                     BIT(COMMAND_EXISTS) | BIT(COMMAND_HSET) |
+                         BIT(COMMAND_EXPIREAT),
+                     "EXISTS,HSET,EXPIREAT"},
 };
 
 static const struct operation_row removal = {"?set", BIT(COMMAND_HDEL), "HDEL"};

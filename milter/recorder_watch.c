@@ -27,6 +27,7 @@ struct recorder_watch {
     size_t sent_count;
     int64_t now_s; /* what ends before is gone at once */
     bool holds;    /* the test before did */
+    size_t skip;   /* so many that follow have been done once */
     bool is_old;   /* Redis has no EXPIREAT NX and GT (before 7) */
     const char *arguments[WATCHED_MAX];
     size_t lengths[WATCHED_MAX];
@@ -93,13 +94,22 @@ static bool ask_look(struct recorder_watch *watch,
     const struct text set[] = {text_of("ZRANGEBYSCORE"), operation->key,
                                text_of("-inf"), text_of("+inf"),
                                text_of("WITHSCORES")};
+    const struct text key[] = {text_of("EXISTS"), operation->key};
 
     if (!watch_held_add(watch->held, operation)) {
         return true;
     }
-    return watch_held_look(operation) == LOOK_FIELD
-               ? send_texts(watch, 3, field)
-               : send_texts(watch, 5, set);
+    switch (watch_held_look(operation)) {
+    case LOOK_FIELD:
+        return send_texts(watch, 3, field);
+    case LOOK_SET:
+        return send_texts(watch, 5, set);
+    case LOOK_KEY:
+        return send_texts(watch, 2, key);
+    case LOOK_NOWHERE:
+        break;
+    }
+    return true;
 }
 
 static size_t put_watched(struct recorder_watch *watch)
@@ -279,6 +289,7 @@ static const struct form {
     [EFFECT_PUSH] = {{{"LPUSH", KEY, VALUE}, {"LTRIM", KEY, "0", "2"}}},
     [EFFECT_STRIKE] = {{{"ZADD", KEY, VALUE, FIELD}}},
     [EFFECT_DUE] = {{{NULL}}},
+    [EFFECT_ONCE] = {{{"HSET", KEY, "once", "1"}, {"EXPIREAT", KEY, VALUE}}},
 };
 static const struct form removal = {{{"HDEL", KEY, FIELD}}};
 _Static_assert(EFFECT_PUSHED == 3, "LTRIM keeps as many");
@@ -345,11 +356,34 @@ static bool send_judged(struct recorder_watch *watch,
     return !writes || send_form(watch, &forms[operation->operation], operation);
 }
 
+static bool send_once(struct recorder_watch *watch,
+                      const struct window_operation *operation)
+{
+    bool writes;
+
+    if (watch_held_judge(watch->held, operation, &writes) == VERDICT_FAILS) {
+        char digits[24];
+
+        (void)text_copy(operation->field, digits, sizeof digits);
+        watch->skip = (size_t)strtoull(digits, NULL, 10);
+        return true;
+    }
+    return watch_held_change(watch->held, operation, watch->now_s) &&
+           send_form(watch, &forms[EFFECT_ONCE], operation);
+}
+
 static bool send_operation(struct recorder_watch *watch,
                            const struct window_operation *operation)
 {
+    if (watch->skip > 0) {
+        watch->skip--;
+        return true;
+    }
     if (operation->conditional && !watch->holds) {
         return true;
+    }
+    if (operation->operation == EFFECT_ONCE) {
+        return send_once(watch, operation);
     }
     if (watch_held_look(operation) != LOOK_NOWHERE) {
         return send_judged(watch, operation);
@@ -373,6 +407,7 @@ static bool execute(struct recorder_watch *watch)
     checkpoint[3].length = strlen(last);
     watch->sent_count = 0;
     watch->holds = false;
+    watch->skip = 0;
     watch->now_s = clock_now_us() / 1000000;
     return (send_texts(watch, 1, &multi) && send_texts(watch, 4, checkpoint) &&
             each_operation(watch, send_operation) &&

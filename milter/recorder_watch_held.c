@@ -69,8 +69,12 @@ enum watch_look watch_held_look(const struct window_operation *operation)
     case EFFECT_LAST:
     case EFFECT_UNLESS:
     case EFFECT_HAS:
+    case EFFECT_IS:
     case EFFECT_REACHES:
         return LOOK_FIELD;
+    case EFFECT_ABSENT:
+    case EFFECT_ONCE:
+        return LOOK_KEY;
     case EFFECT_STRIKE:
     case EFFECT_DUE:
         return LOOK_SET;
@@ -110,7 +114,8 @@ static struct entry *find(struct watch_held *held,
         struct entry *entry = &held->entries[i];
 
         if (entry->look == look &&
-            (look == LOOK_SET || is_same(entry->of->field, operation->field)) &&
+            (look != LOOK_FIELD ||
+             is_same(entry->of->field, operation->field)) &&
             is_of_key(entry, operation)) {
             return entry;
         }
@@ -193,6 +198,8 @@ bool watch_held_reply(struct watch_held *held, size_t index, redisReply *reply)
         keep_value(entry, text_in(reply));
     } else if (reply->type == REDIS_REPLY_NIL) {
         entry->state = HELD_ABSENT;
+    } else if (entry->look == LOOK_KEY && reply->type == REDIS_REPLY_INTEGER) {
+        entry->state = reply->integer == 0 ? HELD_ABSENT : HELD_VALUE;
     }
     freeReplyObject(reply);
     return true;
@@ -426,6 +433,19 @@ static enum watch_verdict judge_field(struct entry *entry,
     return verdict_of(*writes);
 }
 
+/* They say nothing against a key of another type. */
+static enum watch_verdict judge_owner(const struct entry *entry,
+                                      const struct window_operation *operation,
+                                      bool *writes)
+{
+    *writes =
+        operation->operation == EFFECT_ONCE && entry->state == HELD_ABSENT;
+    return verdict_of(entry->look == LOOK_KEY
+                          ? entry->state == HELD_ABSENT
+                          : entry->state == HELD_VALUE &&
+                                compare(entry, operation->value) == 0);
+}
+
 enum watch_verdict watch_held_judge(struct watch_held *held,
                                     const struct window_operation *operation,
                                     bool *writes)
@@ -434,6 +454,10 @@ enum watch_verdict watch_held_judge(struct watch_held *held,
     struct entry *entry = find(held, operation, look);
 
     *writes = false;
+    if (entry != NULL &&
+        (look == LOOK_KEY || operation->operation == EFFECT_IS)) {
+        return judge_owner(entry, operation, writes);
+    }
     if (entry == NULL || entry->state == HELD_FAILED) {
         return VERDICT_DAMAGED;
     }
@@ -491,7 +515,8 @@ bool watch_held_change(struct watch_held *held,
                        const struct window_operation *operation, int64_t now_s)
 {
     enum effect_operation kind = operation->operation;
-    bool times = kind == EFFECT_EXPIRE || kind == EFFECT_EXTEND;
+    bool makes = kind == EFFECT_ONCE;
+    bool times = kind == EFFECT_EXPIRE || kind == EFFECT_EXTEND || makes;
     bool passed = times && number_in(operation->value) <= (double)now_s;
 
     for (size_t i = 0; i < held->count; i++) {
@@ -500,10 +525,15 @@ bool watch_held_change(struct watch_held *held,
         if (!is_of_key(entry, operation)) {
             continue;
         }
-        if (kind == EFFECT_DELETE || (kind == EFFECT_EXPIRE && passed)) {
+        if (kind == EFFECT_DELETE ||
+            ((kind == EFFECT_EXPIRE || makes) && passed)) {
             empty(entry);
         } else if (entry->look == LOOK_FIELD) {
             change_field(entry, operation);
+        } else if (entry->look == LOOK_KEY) {
+            if (operation->value.length > 0 && (!times || makes)) {
+                entry->state = HELD_VALUE;
+            }
         } else if (!change_set(entry, operation, passed)) {
             return false;
         }

@@ -123,6 +123,8 @@ void put_due_by(struct world *world, const char *address, const char *reason,
     REDIS(world, "HSET", BUCKET_KEY(DUE, address), address, reason);
     REDIS(world, "HSET", KEY(RECIPIENT, address), "last_at", LAST, "bounces",
           "1");
+    REDIS(world, "ZADD", KEY(STRIKES, address), "1", "1", "2", "2", "3", "3",
+          "4", "4", "5", "5");
     if (instance != NULL) {
         REDIS(world, "HSET", KEY(RECIPIENT, address), "due_by", instance);
     }

@@ -52,6 +52,22 @@ static bool is_type(const struct fold *fold, const char *types)
     return strstr(types, fold->type) != NULL;
 }
 
+static bool is_report(const struct fold *fold)
+{
+    const char *origin = member(fold, "origin");
+
+    return origin != NULL && strcmp(origin, "report") == 0;
+}
+
+/* Of a report that is not believed, or told by the log too. */
+static bool counts_nowhere(const struct fold *fold)
+{
+    const char *trace = member(fold, "trace");
+
+    return is_report(fold) && (member(fold, "trace_id") == NULL ||
+                               (trace != NULL && strcmp(trace, "none") == 0));
+}
+
 /* The key of a kind, in the bucket of owner. */
 static const char *key_of(const struct fold *fold, const char *owner,
                           enum store_history kind, const char *name,
@@ -78,10 +94,18 @@ static void fold_stats(const struct fold *fold, const char *owner)
         member(fold, "suppression_reason") != NULL) {
         reason = member(fold, "suppression_reason");
     }
+    if (is_type(fold, "delivery delay bounce expiration out_of_band "
+                      "feedback") &&
+        counts_nowhere(fold)) {
+        reason = member(fold, "trace");
+        reason = reason == NULL || strcmp(reason, "none") == 0 ? "trace_none"
+                                                               : "told_by_log";
+    }
     (void)snprintf(field, sizeof field, "%s%s%s", fold->type,
                    reason == NULL ? "" : "|", reason == NULL ? "" : reason);
-    oracle_add(fold->store, key_of(fold, owner, STORE_STATS, hour, &key),
-               field);
+    (void)key_of(fold, owner, STORE_STATS, hour, &key);
+    oracle_add_number(fold->store, key.text, field,
+                      number(fold, "aggregated", 1));
 }
 
 /* True when at is not earlier than what the field holds: it is kept then. */
@@ -162,15 +186,24 @@ static void settle(const struct fold *fold, const char *address, bool strikes)
 {
     struct store_key key;
 
-    oracle_set(fold->store,
-               key_of(fold, address, STORE_RECIPIENT, address, &key), "due_by",
-               NULL);
+    (void)key_of(fold, address, STORE_RECIPIENT, address, &key);
+    oracle_set(fold->store, key.text, "due_by", NULL);
+    oracle_set(fold->store, key.text, "due_at", NULL);
     oracle_set(fold->store, key_of(fold, address, STORE_DUE, NULL, &key),
                address, NULL);
     if (strikes) {
         oracle_delete(fold->store,
                       key_of(fold, address, STORE_STRIKES, address, &key));
     }
+}
+
+/* Whether the event is later than what the field holds, if anything. */
+static bool is_later(const struct fold *fold, const char *key,
+                     const char *field)
+{
+    const char *held = oracle_get(fold->store, key, field);
+
+    return held == NULL || strcmp(held, fold->at) < 0;
 }
 
 static void fold_recipient_delivery(const struct fold *fold)
@@ -180,8 +213,13 @@ static void fold_recipient_delivery(const struct fold *fold)
     (void)key_of(fold, fold->recipient, STORE_RECIPIENT, fold->recipient,
                  &recipient);
     if (keep_later(fold, recipient.text, "last_delivery_at")) {
-        oracle_set(fold->store, recipient.text, "escalation", NULL);
-        settle(fold, fold->recipient, false);
+        if (is_later(fold, recipient.text, "escalated_at")) {
+            oracle_set(fold->store, recipient.text, "escalation", NULL);
+            oracle_set(fold->store, recipient.text, "escalated_at", NULL);
+        }
+        if (is_later(fold, recipient.text, "due_at")) {
+            settle(fold, fold->recipient, false);
+        }
     }
     oracle_forget(
         fold->store,
@@ -210,7 +248,7 @@ static void push_evidence(const struct fold *fold)
         or_dash(member(fold, "reason")), diagnostic == NULL ? "" : diagnostic);
     (void)key_of(fold, fold->recipient, STORE_EVIDENCE, fold->recipient, &key);
     oracle_push(fold->store, key.text, line);
-    oracle_expire(fold->store, key.text, fold->seconds + 400 * DAY_S);
+    oracle_extend(fold->store, key.text, fold->seconds + 400 * DAY_S);
 }
 
 /* How many strikes of the set are in the window, on how many days. */
@@ -241,16 +279,37 @@ static void count_strikes(json_t *set, int64_t since, int64_t upto,
     }
 }
 
+/* Unless somebody is deciding since less than ten minutes. */
+static void fold_due(const struct fold *fold, const char *recipient)
+{
+    const char *held = oracle_get(fold->store, recipient, "due_at");
+    char before[CLOCK_TIMESTAMP_SIZE];
+    struct store_key due;
+    int64_t us;
+
+    assert_true(clock_parse(fold->at, strlen(fold->at), &us));
+    clock_format(us - 600 * INT64_C(1000000), before);
+    if (held != NULL && strcmp(held, before) >= 0) {
+        return;
+    }
+    oracle_set(fold->store,
+               key_of(fold, fold->recipient, STORE_DUE, NULL, &due),
+               fold->recipient, member(fold, "reason"));
+    oracle_set(fold->store, recipient, "due_by", member(fold, "instance"));
+    oracle_set(fold->store, recipient, "due_at", fold->at);
+}
+
 static void fold_strike(const struct fold *fold)
 {
     int64_t window = number(fold, "strike_window_seconds", 30 * DAY_S);
     int64_t limit = number(fold, "strike_limit", 0);
     int64_t days_wanted = number(fold, "strike_days", limit == 1 ? 1 : 3);
-    const char *message = member(fold, "queue_id");
+    const char *message =
+        member(fold, is_report(fold) ? "trace_id" : "queue_id");
     const char *held;
     int64_t strikes, days;
     char name[129];
-    struct store_key recipient, set, due;
+    struct store_key recipient, set;
 
     (void)key_of(fold, fold->recipient, STORE_RECIPIENT, fold->recipient,
                  &recipient);
@@ -275,11 +334,7 @@ static void fold_strike(const struct fold *fold)
     count_strikes(json_object_get(fold->store, set.text),
                   fold->seconds - window, fold->seconds, &strikes, &days);
     if (strikes >= limit && days >= days_wanted) {
-        oracle_set(fold->store,
-                   key_of(fold, fold->recipient, STORE_DUE, NULL, &due),
-                   fold->recipient, member(fold, "reason"));
-        oracle_set(fold->store, recipient.text, "due_by",
-                   member(fold, "instance"));
+        fold_due(fold, recipient.text);
     }
     oracle_extend(fold->store, set.text, fold->seconds + window);
 }
@@ -321,7 +376,7 @@ static void fold_waiting(const struct fold *fold)
     char name[512];
     struct store_key key;
 
-    if (queue_id == NULL || fold->recipient == NULL) {
+    if (queue_id == NULL || fold->recipient == NULL || is_report(fold)) {
         return;
     }
     (void)key_of(fold, fold->domain, STORE_WAITING, fold->domain, &key);
@@ -366,6 +421,14 @@ static void fold_destination(const struct fold *fold, const char *key)
     }
 }
 
+/* Whether nobody else could have said so. */
+static bool is_sure(const struct fold *fold)
+{
+    const char *trace = member(fold, "trace");
+
+    return !is_report(fold) || (trace != NULL && strcmp(trace, "valid") == 0);
+}
+
 static void fold_domain(const struct fold *fold)
 {
     struct store_key key;
@@ -375,29 +438,70 @@ static void fold_domain(const struct fold *fold)
     if (is_type(fold, "delivery delay bounce expiration")) {
         fold_waiting(fold);
     }
-    if (strcmp(fold->type, "delivery") == 0) {
+    if (strcmp(fold->type, "delivery") == 0 && is_sure(fold)) {
         fold_domain_delivery(fold, key.text);
     }
     if (is_type(fold, "delay bounce expiration") &&
         is_true(fold, "destination")) {
         fold_destination(fold, key.text);
     }
-    if (is_type(fold, "bounce expiration out_of_band") &&
-        is_true(fold, "counted")) {
+    if (is_true(fold, "counted") &&
+        (is_type(fold, "bounce expiration out_of_band") ||
+         (is_type(fold, "delay") && number(fold, "attempt", 0) == 1))) {
         fold_hour(fold, member(fold, "reason"));
     }
 }
 
-static void fold_history(const struct fold *fold)
+/* False: in this bucket the report has counted already. */
+static bool is_first(const struct fold *fold, const char *owner)
 {
+    char name[128];
     struct store_key key;
 
+    if (!is_report(fold)) {
+        return true;
+    }
+    (void)snprintf(name, sizeof name, "%s|%s", member(fold, "trace_id"),
+                   fold->type);
+    (void)key_of(fold, owner, STORE_SEEN, name, &key);
+    if (json_object_get(fold->store, key.text) != NULL) {
+        return false;
+    }
+    oracle_set(fold->store, key.text, "once", "1");
+    oracle_expire(fold->store, key.text, fold->seconds + 21 * DAY_S);
+    return true;
+}
+
+/* Two names whose keys may be in one bucket. */
+static bool share_a_bucket(const char *one, const char *other)
+{
+    return one != NULL && other != NULL &&
+           store_bucket(one, strlen(one)) == store_bucket(other, strlen(other));
+}
+
+static void fold_history(const struct fold *fold)
+{
+    bool first = true;
+    struct store_key key;
+
+    if (number(fold, "aggregated", 0) > 0) {
+        fold_stats(fold, "");
+        return;
+    }
+    if (counts_nowhere(fold)) {
+        fold_stats(fold,
+                   fold->recipient != NULL ? fold->recipient : fold->domain);
+        return;
+    }
     if (fold->recipient != NULL) {
+        first = is_first(fold, fold->recipient);
+    }
+    if (fold->recipient != NULL && first) {
         fold_outcome(fold,
                      key_of(fold, fold->recipient, STORE_RECIPIENT,
                             fold->recipient, &key),
                      true);
-        if (strcmp(fold->type, "delivery") == 0) {
+        if (strcmp(fold->type, "delivery") == 0 && is_sure(fold)) {
             fold_recipient_delivery(fold);
         } else if (is_type(fold, "delay bounce expiration out_of_band "
                                  "feedback")) {
@@ -405,11 +509,14 @@ static void fold_history(const struct fold *fold)
         }
         fold_stats(fold, fold->recipient);
     }
-    if (fold->domain != NULL) {
-        fold_domain(fold);
-        if (fold->recipient == NULL) {
-            fold_stats(fold, fold->domain);
-        }
+    if (fold->domain == NULL || !(share_a_bucket(fold->recipient, fold->domain)
+                                      ? first
+                                      : is_first(fold, fold->domain))) {
+        return;
+    }
+    fold_domain(fold);
+    if (fold->recipient == NULL) {
+        fold_stats(fold, fold->domain);
     }
 }
 
@@ -444,6 +551,24 @@ static void write_entry(const struct fold *fold, const char *key)
     }
 }
 
+/* A policy's entry takes the place of an older one of a policy. */
+static bool replaces(const struct fold *fold, const char *key)
+{
+    const char *origin = oracle_get(fold->store, key, "origin");
+
+    return origin != NULL && strcmp(origin, "policy") == 0 &&
+           is_later(fold, key, "added_at");
+}
+
+/* A step of the ladder, unless there was a delivery since. */
+static void climb(const struct fold *fold, const char *key)
+{
+    if (is_later(fold, key, "last_delivery_at")) {
+        oracle_add(fold->store, key, "escalation");
+        (void)keep_later(fold, key, "escalated_at");
+    }
+}
+
 static void fold_list(const struct fold *fold)
 {
     const char *origin = member(fold, "suppression_origin");
@@ -459,8 +584,11 @@ static void fold_list(const struct fold *fold)
     assert_true(store_key_list(
         fold->prefix, fold->type[0] == 'a' ? STORE_ALLOW : STORE_SUPPRESS,
         member(fold, "scope"), &pattern, &key));
-    oracle_delete(fold->store, key.text);
-    if (strstr(fold->type, "_removed") == NULL) {
+    if (!ours || replaces(fold, key.text)) {
+        oracle_delete(fold->store, key.text);
+    }
+    if (strstr(fold->type, "_removed") == NULL &&
+        json_object_get(fold->store, key.text) == NULL) {
         write_entry(fold, key.text);
     }
     if (pattern.kind == MAILBOX_PATTERN_EXACT &&
@@ -468,10 +596,14 @@ static void fold_list(const struct fold *fold)
         settle(fold, pattern.text, ours || !added);
     }
     if (pattern.kind == MAILBOX_PATTERN_EXACT && ours) {
-        oracle_add(
-            fold->store,
-            key_of(fold, pattern.text, STORE_RECIPIENT, pattern.text, &key),
-            "escalation");
+        climb(fold,
+              key_of(fold, pattern.text, STORE_RECIPIENT, pattern.text, &key));
+    }
+    if (pattern.kind == MAILBOX_PATTERN_EXACT &&
+        is_type(fold, "suppression_removed")) {
+        (void)key_of(fold, pattern.text, STORE_RECIPIENT, pattern.text, &key);
+        oracle_set(fold->store, key.text, "escalation", NULL);
+        oracle_set(fold->store, key.text, "escalated_at", NULL);
     }
     fold_stats(fold, pattern.kind == MAILBOX_PATTERN_DOMAIN ||
                              pattern.kind == MAILBOX_PATTERN_SUBDOMAINS

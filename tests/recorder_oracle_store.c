@@ -68,10 +68,16 @@ void oracle_set_number(json_t *store, const char *key, const char *field,
 
 void oracle_add(json_t *store, const char *key, const char *field)
 {
+    oracle_add_number(store, key, field, 1);
+}
+
+void oracle_add_number(json_t *store, const char *key, const char *field,
+                       int64_t value)
+{
     const char *held = oracle_get(store, key, field);
 
     oracle_set_number(store, key, field,
-                      (held == NULL ? 0 : strtoll(held, NULL, 10)) + 1);
+                      (held == NULL ? 0 : strtoll(held, NULL, 10)) + value);
 }
 
 void oracle_delete(json_t *store, const char *key)

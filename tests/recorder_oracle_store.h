@@ -22,7 +22,9 @@ void oracle_set(json_t *store, const char *key, const char *field,
                 const char *value);
 void oracle_set_number(json_t *store, const char *key, const char *field,
                        int64_t value);
-void oracle_add(json_t *store, const char *key, const char *field);
+void oracle_add(json_t *store, const char *key, const char *field); /* one */
+void oracle_add_number(json_t *store, const char *key, const char *field,
+                       int64_t value);
 void oracle_delete(json_t *store, const char *key);
 
 /* A time that has passed deletes the key. */

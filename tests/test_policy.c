@@ -166,6 +166,26 @@ static void policy_of_a_soft_failure_is_never_that_of_a_hard_one(void **state)
         &policies.of[REASON_MAILBOX_FULL]);
 }
 
+static void policy_of_strikes_given_up_is_that_of_expired(void **state)
+{
+    static const enum reason waits[] = {REASON_GREYLISTED, REASON_RATE_LIMITED,
+                                        REASON_TRANSIENT};
+    struct policies policies;
+
+    (void)state;
+    policies_init(&policies);
+    for (size_t i = 0; i < sizeof waits / sizeof waits[0]; i++) {
+        assert_int_equal(
+            policy_of(&policies, waits[i], FAILURE_TYPE_SOFT)->strikes, 0);
+        assert_ptr_equal(
+            policy_of_strikes(&policies, waits[i], FAILURE_TYPE_SOFT),
+            &policies.of[REASON_EXPIRED]);
+    }
+    assert_ptr_equal(
+        policy_of_strikes(&policies, REASON_USER_UNKNOWN, FAILURE_TYPE_HARD),
+        &policies.of[REASON_USER_UNKNOWN]);
+}
+
 static void policy_of_a_soft_failure_keeps_a_limit_that_is_higher(void **state)
 {
     static const struct {
@@ -276,6 +296,7 @@ int main(void)
         cmocka_unit_test(
             policy_of_what_blames_the_sender_is_not_to_be_configured),
         cmocka_unit_test(policy_of_a_soft_failure_is_never_that_of_a_hard_one),
+        cmocka_unit_test(policy_of_strikes_given_up_is_that_of_expired),
         cmocka_unit_test(policy_of_a_soft_failure_keeps_a_limit_that_is_higher),
         cmocka_unit_test(policy_release_stays_at_the_last_one),
         cmocka_unit_test(policy_breaker_opens_at_its_limits_and_not_below),

@@ -88,7 +88,7 @@ static void failures_everywhere_open_the_breaker_for_all(void **state)
     int64_t opened = 0;
     int64_t expires = 0;
 
-    for (int i = 0; i < 100; i++) {
+    for (int i = 0; i < 130; i++) {
         char domain[32];
 
         (void)snprintf(domain, sizeof domain, "d%d.example", i);
@@ -122,6 +122,35 @@ static void failures_everywhere_open_the_breaker_for_all(void **state)
     assert_true(opened > 0);
     assert_int_equal(expires - opened, 1800 * US);
     expect_end(world, 4);
+}
+
+static void what_three_domains_do_is_not_everywhere(void **state)
+{
+    static const char *const domains[] = {"a.example", "b.example",
+                                          "c.example"};
+    struct world *world = *state;
+
+    for (size_t i = 0; i < 3; i++) {
+        put_counts(world, domains[i], HOUR, "expired", "900", "0");
+        put_counts(world, domains[i], HOUR_OLD, "expired", "900", "0");
+    }
+    put_counts(world, "example.net", HOUR, "expired", "19", "0");
+    put_due(world, "ann@example.net", "expired");
+    put_due(world, "bob@b.example", "expired");
+    run(world);
+    assert_int_equal(count_lines(world), 3);
+    for (size_t i = 0; i < 3; i++) {
+        const char *domain = member(line_at(world, i), "recipient_domain");
+
+        assert_non_null(domain);
+        assert_string_equal(member(line_at(world, i), "type"),
+                            strcmp(domain, "example.net") == 0
+                                ? "suppression_added"
+                            : member(line_at(world, i), "recipient") == NULL
+                                ? "breaker_opened"
+                                : "suppression_withheld");
+    }
+    expect_end(world, 3);
 }
 
 static void a_mailbox_without_a_domain_is_under_no_domains_breaker(void **state)
@@ -258,6 +287,47 @@ static void a_lifted_breaker_opens_again_by_what_is_new(void **state)
     expect_end(world, 3);
 }
 
+static void a_breaker_that_is_held_is_the_last_of_its_run(void **state)
+{
+    struct world *world = *state;
+    struct event_log_state log;
+
+    put_due(world, "ann@example.org", "user_unknown");
+    put_counts(world, "example.org", HOUR, "user_unknown", "30", "0");
+    disk.room = 0;
+    run(world);
+    event_log_state(world->place->log, &log);
+    assert_int_equal(log.held, 1);
+    disk_repair();
+    event_log_tick(world->place->log);
+    apply(world);
+    run(world);
+    expect_line(world, 0, "{\"type\": \"breaker_opened\"}");
+    expect_withheld(world, 1, "ann@example.org", "breaker");
+    expect_end(world, 2);
+}
+
+static void too_many_breakers_are_told_and_stop_nothing(void **state)
+{
+    struct world *world = *state;
+    struct listener listener;
+
+    for (int i = 0; i < 5000; i++) {
+        char domain[32];
+
+        (void)snprintf(domain, sizeof domain, "d%d.example", i);
+        put_breaker(world, domain, "expired", clock_now_us() + HOUR_S * US,
+                    OTHER);
+    }
+    put_due(world, "ann@example.org", "user_unknown");
+    listener_begin(&listener);
+    run(world);
+    assert_true(listener_heard(&listener, "passed over") > 0);
+    listener_end(&listener);
+    expect_added(world, 0, "ann@example.org");
+    expect_end(world, 1);
+}
+
 static void only_what_the_recorder_writes_is_a_breaker(void **state)
 {
     static const struct {
@@ -310,11 +380,14 @@ int main(void)
         IN_WORLD(failures_of_a_domain_open_its_breaker),
         IN_WORLD(the_hour_of_a_breaker_is_that_of_the_failure),
         IN_WORLD(failures_everywhere_open_the_breaker_for_all),
+        IN_WORLD(what_three_domains_do_is_not_everywhere),
         IN_WORLD(a_mailbox_without_a_domain_is_under_no_domains_breaker),
         IN_WORLD(a_breaker_opens_once_for_all_who_are_due),
         IN_WORLD(a_request_is_granted_also_when_many_make_it),
         IN_WORLD(an_open_breaker_withholds_what_it_names),
         IN_WORLD(a_breaker_is_closed_at_its_time_by_whom_opened_it),
+        IN_WORLD(a_breaker_that_is_held_is_the_last_of_its_run),
+        IN_WORLD(too_many_breakers_are_told_and_stop_nothing),
         IN_WORLD(a_lifted_breaker_opens_again_by_what_is_new),
         cmocka_unit_test(only_what_the_recorder_writes_is_a_breaker),
     };

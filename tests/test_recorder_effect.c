@@ -41,14 +41,18 @@
 #define IS_LATER "unless " ANN " last_delivery_at " AT "\n"
 #define TELLS(queue_id, reason)                                                \
     "?push " EVIDENCE "  " AT " " queue_id " - - - " reason " \n"              \
-    "?expire " EVIDENCE "  1828208581\n"
+    "?extend " EVIDENCE "  1828208581\n"
 #define IS_DUE(since, limit, days, reason)                                     \
     "?forget " STRIKES "  (" since "\n"                                        \
     "?due " STRIKES " (" since " 1793648581 " limit " " days "\n"              \
-    "?set " DUE " ann@example.org " reason "\n"                                \
-    "?set " ANN " due_by " BY "\n"
+    "?unless " ANN " due_at " BEFORE "\n"                                      \
+    "?set " ANN " due_by " BY "\n"                                             \
+    "?set " ANN " due_at " AT "\n"                                             \
+    "?set " DUE " ann@example.org " reason "\n"
+#define BEFORE "2026-11-02T19:33:01.123456Z"
 #define SETTLED                                                                \
     "set " ANN " due_by \n"                                                    \
+    "set " ANN " due_at \n"                                                    \
     "set " DUE " ann@example.org \n"
 #define IN_HOUR(what)                                                          \
     "add " HOUR " example.org|" what " 1\n"                                    \
@@ -64,6 +68,8 @@ static const char *const words[] = {
     [EFFECT_PUSH] = "push",       [EFFECT_STRIKE] = "strike",
     [EFFECT_UNLESS] = "unless",   [EFFECT_HAS] = "has",
     [EFFECT_REACHES] = "reaches", [EFFECT_DUE] = "due",
+    [EFFECT_IS] = "is",           [EFFECT_ABSENT] = "absent",
+    [EFFECT_ONCE] = "once",
 };
 
 static const struct event_row {
@@ -72,8 +78,9 @@ static const struct event_row {
     const char *recipient, *domain, *reason, *status, *text, *queue_id;
     const char *suppression_reason, *pattern, *scope, *added_at, *expires_at,
         *mode, *origin, *evidence;
+    const char *trace, *trace_id; /* of a report */
     bool counted, destination;
-    int64_t limit, days, window;
+    int64_t limit, days, window, attempt, aggregated;
     const char *effects; /* operation key field value, a line each */
 } rows[] = {
     {.name = "a reception only counts, and keeps the latest time",
@@ -129,6 +136,12 @@ static const struct event_row {
                 "last " DOMAIN " last_at " AT "\n"
                 "?set " DOMAIN " last_type suppressed\n"
                 "add nixie:{20}:stats:2026110219 suppressed 1\n"},
+    {.name = "what stands for many only counts, of nobody in particular",
+     .type = EVENT_SUPPRESSED,
+     .recipient = "ann@example.org",
+     .domain = "example.org",
+     .aggregated = 19800,
+     .effects = "add " STATS " suppressed 19800\n"},
     {.name = "an added entry replaces the one before",
      .type = EVENT_SUPPRESSION_ADDED,
      .pattern = "ann@Example.ORG",
@@ -176,8 +189,13 @@ static const struct event_row {
      .effects = OUTCOME("delivery", "deliveries") SAYS(
          "",
          "4bXk2s1Zq") "last " ANN " last_delivery_at " AT "\n"
+                      "?unless " ANN " escalated_at " AT "\n"
                       "?set " ANN " escalation \n"
+                      "?set " ANN " escalated_at \n"
+                      "last " ANN " last_delivery_at " AT "\n"
+                      "?unless " ANN " due_at " AT "\n"
                       "?set " ANN " due_by \n"
+                      "?set " ANN " due_at \n"
                       "?set " DUE " ann@example.org \n"
                       "forget " STRIKES "  1793648581\n"
                       "add " STATS " delivery 1\n" OF_DOMAIN(
@@ -213,6 +231,23 @@ static const struct event_row {
          "delay", "delays") "mark " WAITING
                             " 4bXk2s1Zq ann@example.org 1793648581\n"
                             "extend " WAITING "  1794512581\n"},
+    {.name = "a message that is put off is counted in its hour once",
+     .type = EVENT_DELAY,
+     .domain = "example.org",
+     .reason = "system_error",
+     .counted = true,
+     .attempt = 1,
+     .effects = OF_DOMAIN("delay", "delays")
+         IN_HOUR("system_error") "add nixie:{20}:stats:2026110219 "
+                                 "delay|system_error 1\n"},
+    {.name = "and not at the next attempt",
+     .type = EVENT_DELAY,
+     .domain = "example.org",
+     .reason = "system_error",
+     .counted = true,
+     .attempt = 2,
+     .effects = OF_DOMAIN("delay", "delays") "add nixie:{20}:stats:2026110219 "
+                                             "delay|system_error 1\n"},
     {.name = "a bounce that counts is told of in any case",
      .type = EVENT_BOUNCE,
      .recipient = "ann@example.org",
@@ -276,18 +311,25 @@ static const struct event_row {
      .pattern = "ann@example.org",
      .origin = "policy",
      .evidence = "a | b",
-     .effects = "delete nixie:suppress:ann@example.org  \n"
-                "set nixie:suppress:ann@example.org origin policy\n"
-                "set nixie:suppress:ann@example.org evidence a | b\n"
-                "set nixie:suppress:ann@example.org added_at " AT "\n" SETTLED
+     .effects = "is nixie:suppress:ann@example.org origin policy\n"
+                "?unless nixie:suppress:ann@example.org added_at " AT "\n"
+                "?delete nixie:suppress:ann@example.org  \n"
+                "absent nixie:suppress:ann@example.org  \n"
+                "?set nixie:suppress:ann@example.org origin policy\n"
+                "?set nixie:suppress:ann@example.org evidence a | b\n"
+                "?set nixie:suppress:ann@example.org added_at " AT "\n" SETTLED
                 "delete " STRIKES "  \n"
-                "add " ANN " escalation 1\n"
+                "unless " ANN " last_delivery_at " AT "\n"
+                "?add " ANN " escalation 1\n"
+                "?last " ANN " escalated_at " AT "\n"
                 "add " STATS " suppression_added 1\n"},
     {.name = "a lifted entry of an address starts afresh",
      .type = EVENT_SUPPRESSION_REMOVED,
      .pattern = "ann@example.org",
      .effects = "delete nixie:suppress:ann@example.org  \n" SETTLED
                 "delete " STRIKES "  \n"
+                "set " ANN " escalation \n"
+                "set " ANN " escalated_at \n"
                 "add " STATS " suppression_removed 1\n"},
     {.name = "what is withheld is not due",
      .type = EVENT_SUPPRESSION_WITHHELD,
@@ -330,6 +372,119 @@ static const struct event_row {
      .effects = "set nixie:{40}:breaker *|mailbox_full \n"
                 "add nixie:{40}:stats:2026110219 "
                 "breaker_closed|mailbox_full 1\n"},
+    {.name = "a report that is not believed is in the stats alone",
+     .type = EVENT_OUT_OF_BAND,
+     .recipient = "ann@example.org",
+     .domain = "example.org",
+     .reason = "user_unknown",
+     .counted = true,
+     .limit = 1,
+     .trace = "none",
+     .effects = "add " STATS " out_of_band|trace_none 1\n"},
+    {.name = "and that of a domain in its stats",
+     .type = EVENT_FEEDBACK,
+     .domain = "example.org",
+     .reason = "complaint",
+     .trace = "none",
+     .trace_id = "0011-2233",
+     .effects = "add nixie:{20}:stats:2026110219 feedback|trace_none 1\n"},
+    {.name = "what the log tells too is in the stats alone",
+     .type = EVENT_OUT_OF_BAND,
+     .recipient = "ann@example.org",
+     .domain = "example.org",
+     .reason = "user_unknown",
+     .trace = "valid",
+     .effects = "add " STATS " out_of_band|told_by_log 1\n"},
+    {.name = "a report counts once, its strike has the name of its trace",
+     .type = EVENT_OUT_OF_BAND,
+     .recipient = "ann@example.org",
+     .domain = "example.org",
+     .reason = "user_unknown",
+     .queue_id = "4bXk2s1Zq",
+     .counted = true,
+     .limit = 1,
+     .days = 1,
+     .window = 2592000,
+     .trace = "valid",
+     .trace_id = "0011-2233",
+     .effects =
+         "once nixie:{00}:seen:0011-2233|out_of_band 22 1795462981\n" OUTCOME(
+             "out_of_band", "out_of_band") SAYS("user_unknown", "4bXk2s1Zq")
+             IS_LATER TELLS(
+                 "4bXk2s1Zq",
+                 "user_unknown") "?strike " STRIKES
+                                 " 0011-2233 1793648581\n" IS_LATER IS_DUE(
+                                     "1791056581", "1", "1", "user_unknown")
+                                     IS_LATER
+     "?extend " STRIKES "  1796240581\n"
+     "add " STATS " out_of_band|user_unknown 1\n"
+     "once nixie:{20}:seen:0011-2233|out_of_band 7 1795462981\n" OF_DOMAIN(
+         "out_of_band", "out_of_band") IN_HOUR("user_unknown")},
+    {.name = "a report in one bucket with its domain has one key for both",
+     .type = EVENT_FEEDBACK,
+     .recipient = "r300@example.org",
+     .domain = "example.org",
+     .reason = "feedback_other",
+     .trace = "shared",
+     .trace_id = "0011-2233",
+     .effects =
+         "once nixie:{20}:seen:0011-2233|feedback 13 1795462981\n"
+         "add nixie:{20}:recipient:r300@example.org feedback 1\n"
+         "first nixie:{20}:recipient:r300@example.org first_at " AT "\n"
+         "last nixie:{20}:recipient:r300@example.org last_at " AT "\n"
+         "?set nixie:{20}:recipient:r300@example.org last_type feedback\n"
+         "?set nixie:{20}:recipient:r300@example.org last_reason "
+         "feedback_other\n"
+         "?set nixie:{20}:recipient:r300@example.org last_enhanced_status \n"
+         "?set nixie:{20}:recipient:r300@example.org last_diagnostic \n"
+         "?set nixie:{20}:recipient:r300@example.org last_queue_id \n"
+         "add nixie:{20}:stats:2026110219 feedback|feedback_other "
+         "1\n" OF_DOMAIN("feedback", "feedback")},
+    {.name = "a report of success ends strikes when it is beyond doubt",
+     .type = EVENT_DELIVERY,
+     .recipient = "ann@example.org",
+     .trace = "valid",
+     .trace_id = "0011-2233",
+     .effects =
+         "once nixie:{00}:seen:0011-2233|delivery 19 1795462981\n" OUTCOME(
+             "delivery", "deliveries")
+             SAYS("", "") "last " ANN " last_delivery_at " AT "\n"
+                          "?unless " ANN " escalated_at " AT "\n"
+                          "?set " ANN " escalation \n"
+                          "?set " ANN " escalated_at \n"
+                          "last " ANN " last_delivery_at " AT "\n"
+                          "?unless " ANN " due_at " AT "\n"
+                          "?set " ANN " due_by \n"
+                          "?set " ANN " due_at \n"
+                          "?set " DUE " ann@example.org \n"
+                          "forget " STRIKES "  1793648581\n"
+                          "add " STATS " delivery 1\n"},
+    {.name = "and not when another may have sent it",
+     .type = EVENT_DELIVERY,
+     .recipient = "ann@example.org",
+     .domain = "example.org",
+     .queue_id = "4bXk2s1Zq",
+     .trace = "shared",
+     .trace_id = "0011-2233",
+     .effects =
+         "once nixie:{00}:seen:0011-2233|delivery 9 1795462981\n" OUTCOME(
+             "delivery", "deliveries")
+             SAYS("", "4bXk2s1Zq") "add " STATS " delivery 1\n"
+                                   "once nixie:{20}:seen:0011-2233|delivery 4 "
+                                   "1795462981\n" OF_DOMAIN("delivery",
+                                                            "deliveries")},
+    {.name = "who waits is not told by a report",
+     .type = EVENT_DELAY,
+     .domain = "example.org",
+     .recipient = "ann@example.org",
+     .queue_id = "4bXk2s1Zq",
+     .trace = "correlated",
+     .trace_id = "0011-2233",
+     .effects = "once nixie:{00}:seen:0011-2233|delay 9 1795462981\n" OUTCOME(
+         "delay", "delays")
+         SAYS("", "4bXk2s1Zq") "add " STATS " delay 1\n"
+                               "once nixie:{20}:seen:0011-2233|delay 4 "
+                               "1795462981\n" OF_DOMAIN("delay", "delays")},
     {.name = "a pattern that is none does nothing",
      .type = EVENT_SUPPRESSION_ADDED,
      .pattern = "",
@@ -370,15 +525,20 @@ static void fill(const struct event_row *row, struct event *event)
     event->suppression_mode = text_of(row->mode);
     event->suppression_origin = text_of(row->origin);
     event->suppression_evidence = text_of(row->evidence);
+    event->origin = text_of(row->trace == NULL ? "maillog" : "report");
+    event->trace = text_of(row->trace);
+    event->trace_id = text_of(row->trace_id);
     event->expires_at = text_of(row->expires_at);
     event->scope = text_of(row->scope);
     event->instance = text_of(BY);
     event->counted = row->counted;
     event->destination = row->destination;
+    event->attempt = row->attempt > 0 ? row->attempt : EVENT_UNKNOWN;
     event->strike_limit = row->limit > 0 ? row->limit : EVENT_UNKNOWN;
     event->strike_days = row->days > 0 ? row->days : EVENT_UNKNOWN;
     event->strike_window_seconds =
         row->window > 0 ? row->window : EVENT_UNKNOWN;
+    event->aggregated = row->aggregated > 0 ? row->aggregated : EVENT_UNKNOWN;
 }
 
 static void print(const struct effect *effects, size_t count, FILE *file)

@@ -297,6 +297,32 @@ static void each_test_lets_through_what_it_says(void **state)
     }
 }
 
+static void what_is_done_once_is_left_out_the_second_time(void **state)
+{
+    struct world *world = *state;
+    struct recorder_result result;
+
+    for (int64_t seq = 1; seq <= 3; seq++) {
+        recorder_window_clear(world->window);
+        put_effect(world, EFFECT_ADD, KEY, "n", "1");
+        put_effect(world, EFFECT_ONCE, seq < 3 ? OTHER : SET, "3",
+                   seq < 3 ? "5000000000" : "1"); /* long ago: is gone */
+        put_effect(world, EFFECT_ADD, KEY, "once", "1");
+        put_effect(world, EFFECT_HAS, KEY, "n", "");
+        put_if(world, EFFECT_ADD, KEY, "when there", "1");
+        put_effect(world, EFFECT_ADD, KEY, "after", "1");
+        put_effect(world, EFFECT_ONCE, OTHER, "1", "5000000000");
+        put_effect(world, EFFECT_DELETE, KEY, "", "");
+        end_event(world, seq);
+        assert_int_equal(apply(world, seq - 1, &result), OUTCOME_APPLIED);
+        assert_int_equal(result.dead.count + result.lost.count, 0);
+    }
+    assert_store(world, "{\"" KEY "\": {\"n\": \"3\", \"once\": \"2\", "
+                        "\"when there\": \"2\", \"after\": \"3\"}, "
+                        "\"" OTHER "\": {\"once\": \"1\", "
+                        "\"(expires)\": \"5000000000\"}}");
+}
+
 static void sets_and_lists_are_written(void **state)
 {
     struct world *world = *state;
@@ -492,6 +518,7 @@ a_right_that_is_missing_is_found_before_anything_is_written(void **state)
         {"zrangebyscore", EFFECT_DUE, "9 1 1"},
         {"del", EFFECT_DELETE, ""},
         {"expireat", EFFECT_EXPIRE, "1"},
+        {"exists", EFFECT_ONCE, "1"},
     };
     struct world *world = *state;
 
@@ -655,7 +682,11 @@ static const struct any *any_key(struct world *world)
         EFFECT_DELETE, EFFECT_EXTEND};
     static const enum effect_operation lists[] = {EFFECT_PUSH, EFFECT_PUSH,
                                                   EFFECT_DELETE};
+    static const enum effect_operation once[] = {EFFECT_ONCE, EFFECT_ONCE,
+                                                 EFFECT_ABSENT, EFFECT_DELETE};
     static const struct any keys[] = {{KEY, hashes, 12},
+                                      {"nixie:{05}:seen:1", once, 4},
+                                      {"nixie:{05}:seen:2", once, 4},
                                       {OTHER, hashes, 12},
                                       {SET, sets, 10},
                                       {"nixie:allow:x", hashes, 12},
@@ -664,13 +695,14 @@ static const struct any *any_key(struct world *world)
                                       {"nixie:{05}:waiting", sets, 10},
                                       {"nixie:{05}:wrong set", sets, 9}};
 
-    return &keys[chance(world, 8)];
+    return &keys[chance(world, 10)];
 }
 
 /* Events of any operations on a few fields of a few keys. */
 static void make_anything(struct world *world, char values[][32], size_t count)
 {
     static const char *const fields[] = {"a", "b", "c", "n"};
+    static const char *const counts[] = {"0", "1", "3", "7"};
 
     recorder_window_clear(world->window);
     for (size_t i = 0; i < count; i++) {
@@ -680,7 +712,8 @@ static void make_anything(struct world *world, char values[][32], size_t count)
         unsigned number = chance(world, 100);
         bool is_due = operation == EFFECT_DUE;
 
-        if (operation == EFFECT_EXTEND) {
+        if (operation == EFFECT_EXTEND ||
+            (operation == EFFECT_ONCE && number % 4 > 0)) {
             number += 4000000000U; /* what ends at once is another test's */
         }
         (void)snprintf(values[i], 32, is_due ? "%u000000 %u %u" : "%u", number,
@@ -691,9 +724,10 @@ static void make_anything(struct world *world, char values[][32], size_t count)
         }
         put_effect(
             world, operation, any->key,
-            is_due                    ? "(5000"
-            : operation == EFFECT_ADD ? "n"
-                                      : fields[chance(world, 4)],
+            is_due                     ? "(5000"
+            : operation == EFFECT_ADD  ? "n"
+            : operation == EFFECT_ONCE ? counts[chance(world, 4)]
+                                       : fields[chance(world, 4)],
             operation == EFFECT_SET && chance(world, 3) == 0 ? "" : values[i]);
         world->effects[world->count - 1].conditional = chance(world, 3) == 0;
         if (i % 10 == 9) {
@@ -765,6 +799,7 @@ int main(void)
         BOTH_WAYS(another_checkpoint_than_expected_changes_nothing),
         BOTH_WAYS(each_operation_does_what_it_says),
         BOTH_WAYS(each_test_lets_through_what_it_says),
+        BOTH_WAYS(what_is_done_once_is_left_out_the_second_time),
         BOTH_WAYS(sets_and_lists_are_written),
         BOTH_WAYS(a_key_of_another_type_stops_nothing),
         BOTH_WAYS(a_counter_at_its_end_stops_nothing),

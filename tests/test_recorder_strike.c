@@ -200,7 +200,9 @@ static void happen(struct world *world, struct event *event)
 
     event->seq = ++world->seq;
     event->node = text_of("test");
-    event->instance = text_of(INSTANCE);
+    if (event->instance.bytes == NULL) {
+        event->instance = text_of(INSTANCE);
+    }
     event->origin = text_of("maillog");
     (void)snprintf(event->event_id, sizeof event->event_id,
                    "01930000-0000-7000-8000-%012lld", (long long)event->seq);
@@ -401,6 +403,52 @@ static void an_old_delivery_told_of_late_changes_nothing_newer(void **state)
     assert_int_equal(members(world, STRIKES), 6);
 }
 
+static void a_delivery_told_of_late_leaves_what_failed_since(void **state)
+{
+    struct world *world = *state;
+
+    fails(world, EVENT_BOUNCE, BASE_S + DAY, "a", 1);
+    is_delivered(world, BASE_S);
+    assert_exact(world);
+    assert_string_equal(get(world, DUE, ANN), "mailbox_full");
+    assert_string_equal(get(world, RECIPIENT, "due_at"),
+                        "2100-01-02T00:00:00.123456Z");
+    is_delivered(world, BASE_S + 2 * DAY);
+    assert_exact(world);
+    assert_null(get(world, DUE, ANN));
+    assert_null(get(world, RECIPIENT, "due_at"));
+}
+
+static void fails_elsewhere(struct world *world, int64_t at_s, const char *id)
+{
+    struct event event;
+
+    ann(&event, EVENT_BOUNCE, at_s);
+    event.queue_id = text_of(id);
+    event.instance = text_of("00000000000000bb");
+    event.reason = text_of("user_unknown");
+    event.counted = 1;
+    event.strike_limit = 1;
+    happen(world, &event);
+}
+
+/* Else both of those who share a store might decide. */
+static void who_is_due_is_left_to_the_first_for_ten_minutes(void **state)
+{
+    struct world *world = *state;
+
+    fails(world, EVENT_BOUNCE, BASE_S, "a", 1);
+    fails_elsewhere(world, BASE_S + 10 * MINUTE, "b");
+    assert_exact(world);
+    assert_string_equal(get(world, RECIPIENT, "due_by"), INSTANCE);
+    assert_string_equal(get(world, DUE, ANN), "mailbox_full");
+    assert_int_equal(members(world, STRIKES), 3); /* and it is a strike */
+    fails_elsewhere(world, BASE_S + 10 * MINUTE + 1, "c");
+    assert_exact(world);
+    assert_string_equal(get(world, RECIPIENT, "due_by"), "00000000000000bb");
+    assert_string_equal(get(world, DUE, ANN), "user_unknown");
+}
+
 static void a_hard_failure_is_due_at_once(void **state)
 {
     struct world *world = *state;
@@ -491,6 +539,62 @@ static void an_entry_of_ours_ends_what_was_due_and_counts_up(void **state)
     is_delivered(world, BASE_S + 60 * DAY);
     assert_exact(world);
     assert_null(get(world, RECIPIENT, "escalation"));
+}
+
+static void a_step_counts_since_the_last_delivery_whenever_told(void **state)
+{
+    struct world *world = *state;
+
+    is_delivered(world, BASE_S + 2 * DAY);
+    list_changes(world, EVENT_SUPPRESSION_ADDED, "policy", BASE_S + DAY);
+    assert_exact(world);
+    assert_null(get(world, RECIPIENT, "escalation"));
+    list_changes(world, EVENT_SUPPRESSION_ADDED, "policy", BASE_S + 5 * DAY);
+    is_delivered(world, BASE_S + 4 * DAY);
+    assert_exact(world);
+    assert_string_equal(get(world, RECIPIENT, "escalation"), "1");
+    is_delivered(world, BASE_S + 6 * DAY);
+    assert_exact(world);
+    assert_null(get(world, RECIPIENT, "escalation"));
+    assert_null(get(world, RECIPIENT, "escalated_at"));
+}
+
+/* Of whatever type it is, and whenever it was made. */
+static void a_policy_leaves_the_entries_of_others(void **state)
+{
+    struct world *world = *state;
+    const char *words[] = {"GET", LIST};
+    struct error error;
+    redisReply *reply;
+
+    list_changes(world, EVENT_SUPPRESSION_ADDED, "command", BASE_S + DAY);
+    list_changes(world, EVENT_SUPPRESSION_ADDED, "policy", BASE_S + 2 * DAY);
+    assert_exact(world);
+    assert_string_equal(get(world, LIST, "origin"), "command");
+    REDIS(world, "DEL", LIST);
+    REDIS(world, "SET", LIST, "asked by phone");
+    list_changes(world, EVENT_SUPPRESSION_ADDED, "policy", BASE_S + 3 * DAY);
+    apply(world);
+    reply = redis_link_ask(world->redis, clock_monotonic_ms() + SOON_MS, &error,
+                           2, words, NULL);
+    assert_non_null(reply);
+    assert_string_equal(reply->str, "asked by phone");
+    freeReplyObject(reply);
+}
+
+static void of_two_entries_of_a_policy_the_newer_stays(void **state)
+{
+    struct world *world = *state;
+
+    list_changes(world, EVENT_SUPPRESSION_ADDED, "policy", BASE_S + 2 * DAY);
+    list_changes(world, EVENT_SUPPRESSION_ADDED, "policy", BASE_S + DAY);
+    assert_exact(world);
+    assert_string_equal(get(world, LIST, "added_at"),
+                        "2100-01-03T00:00:00.000000Z");
+    list_changes(world, EVENT_SUPPRESSION_ADDED, "policy", BASE_S + 3 * DAY);
+    assert_exact(world);
+    assert_string_equal(get(world, LIST, "added_at"),
+                        "2100-01-04T00:00:00.000000Z");
 }
 
 static void an_entry_of_somebody_else_s_ends_what_was_due(void **state)
@@ -619,7 +723,8 @@ static unsigned chance(struct world *world, unsigned among)
 
 struct made {
     char recipient[64], domain[32], queue_id[32], message_id[32], pattern[64],
-        expires[CLOCK_TIMESTAMP_SIZE], first[CLOCK_TIMESTAMP_SIZE];
+        trace_id[16], expires[CLOCK_TIMESTAMP_SIZE],
+        first[CLOCK_TIMESTAMP_SIZE];
 };
 
 static const char *one_of(struct world *world, const char *const *texts)
@@ -642,6 +747,7 @@ static void make_failure(struct world *world, struct event *event,
                                    "unreachable", "greylisted"));
     event->counted = chance(world, 4) > 0;
     event->destination = chance(world, 3) > 0;
+    event->attempt = event->type == EVENT_DELAY ? 1 + chance(world, 2) : 1;
     if (chance(world, 15) > 0) {
         event->strike_limit = 1 + (int64_t)chance(world, 2) * chance(world, 6);
     }
@@ -708,6 +814,18 @@ static enum event_type any_type(struct world *world, bool healthy)
                : (enum event_type)chance(world, EVENT_LOG_OPEN);
 }
 
+/* Some come again, some are not believed; of few it is known which message. */
+static void make_report(struct world *world, struct event *event,
+                        struct made *made)
+{
+    event->origin = text_of("report");
+    event->trace = text_of(
+        ONE_OF(world, "valid", "valid", "shared", "correlated", "none"));
+    (void)snprintf(made->trace_id, sizeof made->trace_id, "t%u",
+                   chance(world, 200));
+    event->trace_id = text_of(chance(world, 9) > 0 ? made->trace_id : NULL);
+}
+
 /* A few addresses of a few domains, at times that are not in order. */
 static void anything_happens(struct world *world, int64_t at_s)
 {
@@ -729,6 +847,11 @@ static void anything_happens(struct world *world, int64_t at_s)
     event.recipient = text_of(made.recipient);
     if (type >= EVENT_DELAY && type <= EVENT_FEEDBACK) {
         make_failure(world, &event, &made);
+        if (chance(world, 4) == 0) {
+            make_report(world, &event, &made);
+        }
+    } else if (type == EVENT_DELIVERY && chance(world, 3) == 0) {
+        make_report(world, &event, &made);
     } else if (type >= EVENT_SUPPRESSION_ADDED && type <= EVENT_ALLOW_REMOVED &&
                type != EVENT_SUPPRESSION_WITHHELD) {
         make_change(world, &event, &made);
@@ -839,11 +962,16 @@ int main(void)
         BOTH_WAYS(a_delivery_between_ends_the_strikes_before),
         BOTH_WAYS(a_strike_before_the_last_delivery_does_not_count),
         BOTH_WAYS(an_old_delivery_told_of_late_changes_nothing_newer),
+        BOTH_WAYS(a_delivery_told_of_late_leaves_what_failed_since),
+        BOTH_WAYS(who_is_due_is_left_to_the_first_for_ten_minutes),
         BOTH_WAYS(a_hard_failure_is_due_at_once),
         BOTH_WAYS(what_does_not_count_is_no_strike),
         BOTH_WAYS(messages_are_told_apart_by_what_is_known),
         BOTH_WAYS(the_life_of_strikes_is_never_made_shorter),
         BOTH_WAYS(an_entry_of_ours_ends_what_was_due_and_counts_up),
+        BOTH_WAYS(a_step_counts_since_the_last_delivery_whenever_told),
+        BOTH_WAYS(a_policy_leaves_the_entries_of_others),
+        BOTH_WAYS(of_two_entries_of_a_policy_the_newer_stays),
         BOTH_WAYS(an_entry_of_somebody_else_s_ends_what_was_due),
         BOTH_WAYS(lifting_withholding_and_allowing_start_afresh),
         BOTH_WAYS(ten_failures_in_a_row_take_a_domain_down),

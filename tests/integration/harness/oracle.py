@@ -46,8 +46,26 @@ def bounded(text, limit):
     return text.encode()[:limit].decode(errors="ignore")
 
 
+def is_report(event):
+    return event.get("origin") == "report"
+
+
+def counts_nowhere(event):
+    """A report that is not believed, or that the log tells too."""
+    return is_report(event) and event["type"] in COUNTS and (
+        not event.get("trace_id") or event.get("trace") == "none")
+
+
+def is_sure(event):
+    """Not a report that somebody else could have sent."""
+    return not is_report(event) or event.get("trace") == "valid"
+
+
 def reason_of(event):
     """For refusals of ours the entry's reason."""
+    if counts_nowhere(event):
+        told = event.get("trace", "none") != "none"
+        return "told_by_log" if told else "trace_none"
     if event["type"] in ("suppressed", "would_suppress"):
         return event.get("suppression_reason") or event.get("reason")
     return event.get("reason")
@@ -62,6 +80,13 @@ def seconds_of(event):
     when = datetime.datetime.fromisoformat(
         event["timestamp"].replace("Z", "+00:00"))
     return (when - EPOCH) // datetime.timedelta(seconds=1)
+
+
+def shifted(timestamp, seconds):
+    """The same, seconds later."""
+    when = datetime.datetime.fromisoformat(timestamp.replace("Z", "+00:00"))
+    when += datetime.timedelta(seconds=seconds)
+    return f"{when.replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
 
 
 def hour_of(event):
@@ -84,6 +109,20 @@ def history_key(prefix, kind, name, bucket_name=None):
     return f"{prefix}{{{number:02d}}}:{kind}{colon}{name}".encode()
 
 
+def in_order(events):
+    """As they were read, but those of an instance by seq."""
+    ordered = list(events)
+    places = {}
+    for place, event in enumerate(events):
+        places.setdefault(event["instance"], []).append(place)
+    for own in places.values():
+        rising = sorted((events[place] for place in own),
+                        key=lambda event: event["seq"])
+        for place, event in zip(own, rising):
+            ordered[place] = event
+    return ordered
+
+
 class Store:
     """{key: {field: value}}, all bytes, and the checkpoints' lower bounds."""
 
@@ -92,10 +131,11 @@ class Store:
         self.hashes = {}   # and sorted sets: {member: score}
         self.evidence = {}  # address -> lines, the latest first
         self.ends = {}     # key -> seconds since 1970
+        self.now = time.time()
         self.checkpoints = {}  # (bucket, instance) -> last seq with effects
 
     def fold(self, events):
-        for event in sorted(events, key=lambda event: event["seq"]):
+        for event in in_order(events):
             if event["type"] in COUNTS:
                 self.outcome(event)
             elif event["type"] in LISTS:
@@ -114,7 +154,10 @@ class Store:
                 "suppression_added", "suppression_removed", "allow_added"):
             self.settle(pattern, strikes=ours or not added)
             if ours:
-                self.add(self.hash("recipient", pattern), "escalation")
+                self.climb(event, self.hash("recipient", pattern))
+            if event["type"] == "suppression_removed":
+                for name in ("escalation", "escalated_at"):
+                    self.hash("recipient", pattern).pop(name, None)
         self.stats(event, owner)
         self.reached(event, owner)
 
@@ -149,7 +192,8 @@ class Store:
 
     def settle(self, address, strikes):
         """Nothing is due of the address any more."""
-        self.hash("recipient", address).pop("due_by", None)
+        for name in ("due_by", "due_at"):
+            self.hash("recipient", address).pop(name, None)
         self.hash("due", "", address).pop(address, None)
         if strikes:
             self.drop(self.hash("strikes", address))
@@ -176,12 +220,22 @@ class Store:
 
     # ---- what the recipient has of it ----
 
+    def climb(self, event, fields):
+        """A step of the ladder, unless there was a delivery since."""
+        when = event["timestamp"]
+        if when > fields.get("last_delivery_at", ""):
+            self.add(fields, "escalation")
+            fields["escalated_at"] = max(when, fields.get("escalated_at", ""))
+
     def delivered(self, event, fields):
         address, when = event["recipient"], event["timestamp"]
         if when >= fields.get("last_delivery_at", ""):
             fields["last_delivery_at"] = when
-            fields.pop("escalation", None)
-            self.settle(address, strikes=False)
+            if when > fields.get("escalated_at", ""):
+                fields.pop("escalation", None)
+                fields.pop("escalated_at", None)
+            if when > fields.get("due_at", ""):
+                self.settle(address, strikes=False)
         self.drop(self.hash("strikes", address), upto=seconds_of(event))
 
     def failed(self, event, fields):
@@ -192,9 +246,12 @@ class Store:
             return
         days = event.get("strike_days", 1 if limit == 1 else 3)
         since = now - event.get("strike_window_seconds", 30 * DAY)
-        member = bounded(event.get("queue_id") or event.get("message_id")
+        member = bounded(is_report(event) and event["trace_id"]
+                         or event.get("queue_id") or event.get("message_id")
                          or event.get("envelope_id") or event["event_id"], 128)
         strikes = self.hash("strikes", address)
+        if not strikes:
+            self.ends.pop(history_key(self.prefix, "strikes", address), None)
         if member not in strikes or event["type"] != "delay":
             self.tell(event)
         strikes[member] = min(now, strikes.get(member, now))
@@ -202,8 +259,25 @@ class Store:
         counted = [at for at in strikes.values() if since < at <= now]
         if (len(counted) >= limit
                 and len({at // DAY for at in counted}) >= days):
+            self.due(event, fields)
+        self.extend("strikes", address, strikes, now + now - since)
+
+    def extend(self, kind, name, members, end):
+        """The key lives as long; what ended before now is gone at once."""
+        key = history_key(self.prefix, kind, name)
+        if members:
+            self.ends[key] = max(end, self.ends.get(key, end))
+        if not members or self.ends[key] <= self.now:
+            members.clear()
+            self.ends.pop(key, None)
+
+    def due(self, event, fields):
+        """Whoever is deciding already is left to it, for ten minutes."""
+        address = event["recipient"]
+        if shifted(event["timestamp"], -600) > fields.get("due_at", ""):
             self.hash("due", "", address)[address] = event["reason"]
             fields["due_by"] = event["instance"]
+            fields["due_at"] = event["timestamp"]
 
     def tell(self, event):
         words = [event["timestamp"], event.get("queue_id"),
@@ -249,19 +323,23 @@ class Store:
     def domain_outcome(self, event, fields):
         kind = event["type"]
         if (kind in ("delivery", "delay", "bounce", "expiration")
-                and event.get("queue_id") and event.get("recipient")):
+                and event.get("queue_id") and event.get("recipient")
+                and not is_report(event)):
             waiting = self.hash("waiting", event["recipient_domain"])
             member = f"{event['queue_id']} {event['recipient']}"
             waiting.pop(member, None)
             if kind == "delay":
                 waiting[member] = seconds_of(event)
-        if kind == "delivery":
+                self.extend("waiting", event["recipient_domain"], waiting,
+                            seconds_of(event) + 10 * DAY)
+        if kind == "delivery" and is_sure(event):
             self.domain_delivered(event, fields)
         if (kind in ("delay", "bounce", "expiration")
                 and event.get("destination")):
             self.domain_failed(event, fields)
-        if (kind in ("bounce", "expiration", "out_of_band")
-                and event.get("counted")):
+        if event.get("counted") and (
+                kind in ("bounce", "expiration", "out_of_band")
+                or kind == "delay" and event.get("attempt") == 1):
             self.count_hour(event, event["reason"])
 
     # ---- counts ----
@@ -271,30 +349,58 @@ class Store:
         return self.hashes.setdefault(key, {})
 
     @staticmethod
-    def add(fields, name):
-        fields[name] = fields.get(name, 0) + 1
+    def add(fields, name, number=1):
+        fields[name] = fields.get(name, 0) + number
+
+    def first(self, event, owner):
+        """Whether the event counts in this bucket: a report does once."""
+        if not is_report(event):
+            return True
+        name = f"{event['trace_id']}|{event['type']}"
+        key = history_key(self.prefix, "seen", name, owner)
+        end = seconds_of(event) + 21 * DAY
+        if key in self.hashes:
+            return False
+        if end > self.now:
+            self.hashes[key] = {"once": 1}
+            self.ends[key] = end
+        return True
 
     def outcome(self, event):
+        if "aggregated" in event:
+            self.stats(event, "")  # the hash of nothing is 0
+            self.reached(event, "")
+            return
         recipient = event.get("recipient")
         domain = event.get("recipient_domain")
-        if recipient:
+        if not recipient and not domain:
+            return
+        if counts_nowhere(event):
+            self.stats(event, recipient or domain)
+            self.reached(event, recipient or domain)
+            return
+        first = self.first(event, recipient or domain)
+        self.reached(event, recipient or domain)
+        if first:
+            self.stats(event, recipient or domain)
+        if recipient and first:
             last = {field: event.get(member)
                     for field, member in LAST.items()}
             last["last_reason"] = reason_of(event)
             fields = self.hash("recipient", recipient)
             self.apply(fields, event, last)
-            if event["type"] == "delivery":
+            if event["type"] == "delivery" and is_sure(event):
                 self.delivered(event, fields)
             elif event["type"] in FAILURES:
                 self.failed(event, fields)
-            self.reached(event, recipient)
         if domain:
+            if recipient and bucket(recipient) != bucket(domain):
+                first = self.first(event, domain)
+            self.reached(event, domain)
+        if domain and first:
             fields = self.hash("domain", domain)
             self.apply(fields, event, {"last_type": event["type"]})
             self.domain_outcome(event, fields)
-            self.reached(event, domain)
-        if recipient or domain:
-            self.stats(event, recipient or domain)
 
     def reached(self, event, name):
         key = (bucket(name), event["instance"])
@@ -321,7 +427,8 @@ class Store:
     def stats(self, event, name):
         reason = bounded(reason_of(event) or "", REASON_MAX)
         field = event["type"] + (f"|{reason}" if reason else "")
-        self.add(self.hash("stats", hour_of(event), name), field)
+        self.add(self.hash("stats", hour_of(event), name), field,
+                 event.get("aggregated", 1))
 
     def encoded(self):
         now = time.time()
@@ -346,8 +453,8 @@ def differences(redis, prefix, events):
     store = Store(prefix).fold(events)
     wanted = store.encoded()
     found = {}
-    for kind in ("recipient:*", "domain:*", "stats:*", "hour:*", "due",
-                 "breaker", "down"):
+    for kind in ("recipient:*", "domain:*", "stats:*", "hour:*", "seen:*",
+                 "due", "breaker", "down"):
         found.update(redis.hashes(f"{prefix}{{*}}:{kind}"))
     for kind in ("strikes:*", "waiting:*"):
         for key in redis.keys(f"{prefix}{{*}}:{kind}"):

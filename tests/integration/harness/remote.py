@@ -36,6 +36,7 @@ class Handler(socketserver.StreamRequestHandler):
 
     def reset(self):
         self.sender = b""
+        self.argument = b""
         self.recipients = []
 
     def command(self, verb, rest):
@@ -46,6 +47,7 @@ class Handler(socketserver.StreamRequestHandler):
         elif verb == b"MAIL":
             self.reset()
             self.sender = address_of(rest)
+            self.argument = rest
             self.answer(b"250 2.1.0 Ok")
         elif verb == b"RCPT":
             self.rcpt(address_of(rest))
@@ -81,7 +83,7 @@ class Handler(socketserver.StreamRequestHandler):
                 break
             lines.append(line[1:] if line.startswith(b".") else line)
         self.server.take_message(self.sender, self.recipients,
-                                 b"".join(lines))
+                                 b"".join(lines), self.argument)
         self.answer(b"250 2.0.0 Ok: taken")
         self.reset()
 
@@ -92,7 +94,10 @@ def address_of(argument):
 
 
 class RemoteServer(socketserver.ThreadingTCPServer):
-    """messages: (sender, [recipients], text) of what it took."""
+    """messages: (sender, [recipients], text) of what it took.
+
+    arguments: what each of them had behind MAIL.
+    """
 
     allow_reuse_address = True
     daemon_threads = True
@@ -103,6 +108,7 @@ class RemoteServer(socketserver.ThreadingTCPServer):
         self.port = self.server_address[1]
         self.lock = threading.Lock()
         self.messages = []
+        self.arguments = []
         self.refused = []
         self.answers = {}  # recipient -> whole reply to RCPT, with line ends
         self.thread = threading.Thread(
@@ -121,9 +127,10 @@ class RemoteServer(socketserver.ThreadingTCPServer):
     def handle_error(self, request, client_address):
         """A client that goes away is none of our business."""
 
-    def take_message(self, sender, recipients, text):
+    def take_message(self, sender, recipients, text, argument):
         with self.lock:
             self.messages.append((sender, list(recipients), text))
+            self.arguments.append(argument)
 
     def take_refusal(self, recipient, code):
         with self.lock:
@@ -132,6 +139,7 @@ class RemoteServer(socketserver.ThreadingTCPServer):
     def forget(self):
         with self.lock:
             self.messages.clear()
+            self.arguments.clear()
             self.answers.clear()
             self.refused.clear()
 

@@ -129,7 +129,8 @@ FILES = {
     "aliases": ("postmaster: root\nMAILER-DAEMON: postmaster\n"
                 "team: daemon, away@example.org\n"),
     # check_rcpt refuses these before a filter hears of the recipient
-    "access": ("To:closed.test\tERROR:5.7.1:554 Not from here\n"
+    "access": ("Connect:127.0.0.9\tRELAY\n"
+               "To:closed.test\tERROR:5.7.1:554 Not from here\n"
                "To:deferred@example.com\tERROR:4.2.0:450 Mailbox busy, "
                "come back later\n"),
     # and these when it has heard of nobody else

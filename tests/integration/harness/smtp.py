@@ -34,9 +34,10 @@ class Dialogue:
     """One connection. transcript, a list, takes ("C"|"S", bytes) lines."""
 
     def __init__(self, address, helo="client.nixie.test", ehlo=True,
-                 timeout=30, transcript=None):
+                 timeout=30, transcript=None, source=None):
         self.transcript = transcript if transcript is not None else []
-        self.socket = socket.create_connection(address, timeout=timeout)
+        self.socket = socket.create_connection(
+            address, timeout=timeout, source_address=source and (source, 0))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.stream = self.socket.makefile("rb")
         self.greeting = self.reply()
