@@ -7,8 +7,8 @@
  *
  *   one recipient      header: H, seal, the recipient hidden
  *   2 to 50            header: H, seal, sorted tags; random ones make them
- *                      2, 4, 8, 16, 32 or 50, so that Bcc is neither named
- *                      nor counted
+ *                      4, 8, 16, 32 or 50, so that Bcc is neither named nor
+ *                      counted; only that there are others is seen
  *   more               header: H, seal
  *   all                envelope id: H, seal
  *
@@ -117,13 +117,13 @@ struct trace_result {
 };
 
 /*
- * The best that one part, or header and envelope id together, prove:
+ * The best that one part proves:
  *
  *   VALID       header or envelope id of a message with one recipient, the
- *               one that is named; or its tag among others in the header and
- *               the envelope id of the same message
- *   SHARED      the tag without the envelope id; or the header of a message
- *               with one recipient, and another or none is named
+ *               one that is named
+ *   SHARED      its tag among others: each of them has the header, and who
+ *               runs an MTA the envelope id; or the header of a message with
+ *               one recipient, and another or none is named
  *   CORRELATED  the envelope id of a message with several, but no tag; or a
  *               header without tags; or with tags, and no recipient is named
  *   NONE        else. Also a tag of none that is named, a key that is unknown

@@ -20,7 +20,7 @@
 #include <stdint.h>
 
 #define TRACE_KEY_ROTATE_US INT64_C(2592000000000) /* 30 days */
-#define TRACE_KEY_LIFE_US   INT64_C(3024000000000) /* 35 days */
+#define TRACE_KEY_LIFE_US   INT64_C(3888000000000) /* 45 days */
 
 struct trace_keyring {
     size_t count;

@@ -1,7 +1,7 @@
 /*
  * trace_keys.h - the keys that sign marks, in a file that hosts may share
  *
- * The newest key signs, all that are no older than 35 days verify, and after
+ * The newest key signs, all that are no older than 45 days verify, and after
  * 30 days there is a new one. The file is read again when it has changed, so
  * another host's may be copied over it. What cannot be read takes no keys
  * away: those in memory go on until they are too old, or until there is a file

@@ -105,7 +105,7 @@ void trace_draft_add_unknown(struct trace_draft *draft)
 
 static bool pad_tags(struct trace_draft *draft)
 {
-    static const size_t sizes[] = {2, 4, 8, 16, 32, TRACE_TAGS_MAX};
+    static const size_t sizes[] = {4, 8, 16, 32, TRACE_TAGS_MAX};
     size_t wanted = 0;
 
     for (size_t i = 0; wanted < draft->tag_count + draft->unnamed; i++) {

@@ -11,9 +11,6 @@ struct search {
     int64_t now_us;
     struct text recipients[TRACE_RECIPIENTS_TRIED];
     size_t recipient_count;
-    /* that of a message with several, proved; or has_several is false */
-    struct trace_head several;
-    bool has_several;
     struct trace_result *result;
 };
 
@@ -111,8 +108,6 @@ static void prove_envelope(struct search *search, const struct proof *proof,
     trace_seal_envelope(&proof->key, &proof->head, (struct text){"", 0},
                         wanted);
     if (trace_seal_is_same(wanted, seal, sizeof wanted)) {
-        search->several = proof->head;
-        search->has_several = true;
         keep(search, proof, TRACE_CORRELATED, (struct text){NULL, 0});
     }
 }
@@ -134,7 +129,7 @@ static void check_envelope_id(struct search *search, struct text envelope_id)
 /* Whether length is that of a mark with so many tags, 0 being none. */
 static bool take_tag_count(size_t length, size_t *count)
 {
-    static const size_t counts[] = {0, 2, 4, 8, 16, 32, TRACE_TAGS_MAX};
+    static const size_t counts[] = {0, 4, 8, 16, 32, TRACE_TAGS_MAX};
 
     for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
         if (length == BODY_AT + counts[i] * TRACE_TAG_SIZE) {
@@ -145,20 +140,19 @@ static bool take_tag_count(size_t length, size_t *count)
     return false;
 }
 
+/*
+ * Never more than shared: another recipient has the same header, and the
+ * envelope id too if it runs an MTA.
+ */
 static void prove_tags(struct search *search, const struct proof *proof,
                        const unsigned char *tags, size_t count)
 {
-    const bool has_envelope =
-        search->has_several &&
-        memcmp(search->several.bytes, proof->head.bytes, TRACE_HEAD_SIZE) == 0;
-
     for (size_t i = 0; i < search->recipient_count; i++) {
         unsigned char tag[TRACE_TAG_SIZE];
 
         trace_seal_tag(&proof->key, &proof->head, search->recipients[i], tag);
         if (trace_seal_has_tag(tags, count, tag)) {
-            keep(search, proof, has_envelope ? TRACE_VALID : TRACE_SHARED,
-                 search->recipients[i]);
+            keep(search, proof, TRACE_SHARED, search->recipients[i]);
         }
     }
     if (count == 0 || search->recipient_count == 0) {
@@ -263,7 +257,6 @@ enum trace_class trace_check(struct trace_keys *keys,
 
     memset(result, 0, sizeof *result);
     take_recipients(&search, evidence);
-    /* first, as it tells what a tag is worth */
     check_envelope_id(&search, evidence->envelope_id);
     for (size_t i = 0; i < evidence->header_count && i < TRACE_HEADERS_TRIED;
          i++) {

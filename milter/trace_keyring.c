@@ -268,7 +268,7 @@ const struct trace_key *trace_keyring_add(struct trace_keyring *ring,
     drop_old(ring, now_us);
     kid = free_number(ring, last);
     if (kid == TRACE_KEY_NUMBERS) {
-        error_set(error, "all 32 numbers are taken by keys of the last 35 "
+        error_set(error, "all 32 numbers are taken by keys of the last 45 "
                          "days: remove a line from the file");
         return NULL;
     }

@@ -432,7 +432,7 @@ enum trace_keys_result trace_keys_rotate_if_due(struct trace_keys *keys,
     }
     if (trace_keyring_signer(&keys->ring, now_us) == NULL) {
         error_set(error,
-                  "%s has no key of the last 35 days, and belongs to user "
+                  "%s has no key of the last 45 days, and belongs to user "
                   "%ld: bring a new one, or chown %ld %s",
                   keys->path, (long)keys->seen.st_uid, (long)keys->owner,
                   keys->path);

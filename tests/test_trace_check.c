@@ -86,7 +86,7 @@ static void trace_check_gives_each_report_its_class(void **state)
         {"three: header", {three.header, NULL, NULL, BOB}, TRACE_SHARED, BOB},
         {"three: header and envelope id",
          {three.header, three.envelope_id, NULL, BOB},
-         TRACE_VALID,
+         TRACE_SHARED,
          BOB},
         {"three: header, envelope id of another message",
          {three.header, other.envelope_id, NULL, BOB},
@@ -118,7 +118,7 @@ static void trace_check_gives_each_report_its_class(void **state)
          ""},
         {"fifty: header and envelope id",
          {fifty.header, fifty.envelope_id, NULL, "r49@example.org"},
-         TRACE_VALID,
+         TRACE_SHARED,
          "r49@example.org"},
         {"fifty: no tag",
          {fifty.header, NULL, NULL, "r50@example.org"},
@@ -269,7 +269,7 @@ static void trace_check_takes_a_header_that_was_unfolded(void **state)
         memmove(at, at + 1, strlen(at));
     }
     assert_null(strchr(mark.header, '\n'));
-    assert_int_equal(report_class(*state, &report), TRACE_VALID);
+    assert_int_equal(report_class(*state, &report), TRACE_SHARED);
 }
 
 /* --- recipients ---------------------------------------------------------- */

@@ -177,7 +177,7 @@ static void command_trace_key_list_tells_that_none_signs(void **state)
     assert_int_equal(chmod(place->file, 0600), 0);
     assert_int_equal(run(place, &list, false, output), COMMAND_NO);
     assert_string_equal(output, " 4  made 2001-01-01T00:00:00Z  verifies until "
-                                "2001-02-05T00:00:00Z  old\n");
+                                "2001-02-15T00:00:00Z  old\n");
 }
 
 static void command_trace_key_needs_a_file_that_is_set(void **state)

@@ -161,15 +161,15 @@ static void trace_keyring_chooses_by_age(void **state)
         {"2026-10-01T23:59:59Z", 99, true, true, true, true},
         {"2026-10-02T00:00:00Z", 2, true, true, true, false},
         {"2026-11-01T00:00:00Z", 3, true, true, true, false},
-        {"2026-11-06T00:00:00Z", 3, true, true, true, false},
-        {"2026-11-06T00:00:00.000001Z", 3, false, true, true, false},
+        {"2026-11-16T00:00:00Z", 3, true, true, true, false},
+        {"2026-11-16T00:00:00.000001Z", 3, false, true, true, false},
         {"2026-11-20T00:00:00Z", 9, false, true, true, false},
-        {"2026-12-06T00:00:00Z", 9, false, true, true, false},
-        {"2026-12-06T00:00:01Z", 9, false, false, true, false},
+        {"2026-12-16T00:00:00Z", 9, false, true, true, false},
+        {"2026-12-16T00:00:01Z", 9, false, false, true, false},
         {"2026-12-19T23:59:59Z", 9, false, false, true, false},
         {"2026-12-20T00:00:00Z", 9, false, false, true, true},
-        {"2026-12-25T00:00:00Z", 9, false, false, true, true},
-        {"2026-12-25T00:00:01Z", 99, false, false, false, true},
+        {"2027-01-04T00:00:00Z", 9, false, false, true, true},
+        {"2027-01-04T00:00:01Z", 99, false, false, false, true},
     };
     struct trace_keyring ring;
     struct error error = {""};

@@ -286,8 +286,8 @@ static void trace_keys_rotate_after_30_days(void **state)
                      TRACE_KEYS_SAME);
     assert_int_equal(rotate_if_due(folder, made() + 30 * DAY), TRACE_KEYS_NEW);
     assert_int_equal(signer_of(folder->keys, made() + 30 * DAY), 1);
-    assert_true(trace_keys_find(folder->keys, 0, made() + 35 * DAY, &key));
-    assert_false(trace_keys_find(folder->keys, 0, made() + 35 * DAY + 1, &key));
+    assert_true(trace_keys_find(folder->keys, 0, made() + 45 * DAY, &key));
+    assert_false(trace_keys_find(folder->keys, 0, made() + 45 * DAY + 1, &key));
     /* the file loses it with the next one */
     assert_int_equal(rotate_if_due(folder, made() + 60 * DAY), TRACE_KEYS_NEW);
     assert_false(has(folder->keys, 0));
@@ -384,9 +384,9 @@ static void trace_keys_of_another_user_are_not_rotated(void **state)
     assert_int_equal(seteuid(NOBODY), 0);
     results[0] = trace_keys_rotate_if_due(folder->keys, made(), &error);
     results[1] =
-        trace_keys_rotate_if_due(folder->keys, made() + 34 * DAY, &error);
+        trace_keys_rotate_if_due(folder->keys, made() + 44 * DAY, &error);
     results[2] =
-        trace_keys_rotate_if_due(folder->keys, made() + 36 * DAY, &error);
+        trace_keys_rotate_if_due(folder->keys, made() + 46 * DAY, &error);
     assert_int_equal(seteuid(0), 0);
     assert_int_equal(setegid(0), 0);
     assert_int_equal(results[0], TRACE_KEYS_NEW);
