@@ -144,9 +144,12 @@ enum command_status command_mailbox_keys(const struct command_call *call);
 enum command_status command_mailbox_history(const struct command_call *call);
 enum command_status command_tail(const struct command_call *call);
 enum command_status command_classify(const struct command_call *call);
+enum command_status command_report(const struct command_call *call);
 enum command_status command_maillog(const struct command_call *call);
 enum command_status command_health(const struct command_call *call);
 enum command_status command_unclassified(const struct command_call *call);
+enum command_status command_trace_key_rotate(const struct command_call *call);
+enum command_status command_trace_key_list(const struct command_call *call);
 enum command_status command_check(const struct command_call *call);
 
 #endif

@@ -85,6 +85,7 @@ struct event {
     int64_t strikes; /* of suppression_added: how many there were */
     struct text feedback_type, feedback_agent;
     struct text trace;
+    struct text trace_id; /* the same for each report about one delivery */
     struct text suppression_pattern, suppression_reason, suppression_origin,
         suppression_note, suppression_by, suppression_added_at,
         suppression_expires_at, suppression_mode, suppression_evidence;
@@ -92,6 +93,7 @@ struct event {
     struct text action;
     struct text store_state;
     int64_t latency_us;
+    int64_t aggregated; /* so many events, of no recipient in particular */
 
     /* log_open */
     int64_t file_number;

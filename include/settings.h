@@ -36,6 +36,7 @@ enum settings_rejections {
 };
 
 struct bounce_rules;
+struct client_network;
 
 struct settings {
     char *node;
@@ -50,6 +51,7 @@ struct settings {
     enum event_log_sync event_log_sync;
     int64_t event_log_retention_s;
     enum settings_failure on_log_failure;
+    int64_t client_event_rate; /* a second; 0: no limit */
     char *redis;
     char *redis_user;
     char *redis_password_file;
@@ -72,6 +74,9 @@ struct settings {
     struct bounce_rules *rules; /* NULL until settings_load_rules() */
     struct policies policies;
     struct policy_breaker breaker;
+    char *trace_keys; /* a path; "": no marks */
+    struct client_network *outgoing_clients;
+    size_t outgoing_client_count;
     char **maillog; /* paths, or "journal" alone; NULL-terminated */
     enum settings_trust maillog_trust;
     enum settings_rejections maillog_rejections;

@@ -41,8 +41,9 @@ bool settings_check_group(const struct settings *settings, gid_t *gid,
 /*
  * Whether the host has what a start needs: user, group, the password's file
  * and the folders above what nixied makes. Nothing is changed. False with
- * error, which names the key and what to do. What the caller may not look at
- * counts as good. At start only: getpwnam() is for one thread.
+ * error, which names the key and what to do. Root looks as the user to become,
+ * in a child; of somebody else than that user what he may not look at counts as
+ * good. At start only: getpwnam() is for one thread.
  */
 bool settings_check_host(const struct settings *settings, struct error *error);
 

@@ -143,6 +143,9 @@ static bool take_meaning(struct reader *reader, struct text word,
         name.length = (size_t)(colon - word.bytes);
         type = (struct text){colon + 1, word.length - name.length - 1};
     }
+    if (text_is(name, "ignore")) {
+        return refuse(reader, "ignore has no type: write it alone");
+    }
     if (!reason_parse(name, &entry->rule.reason)) {
         return refuse(reader,
                       "\"%s\" is no reason: write one such as user_unknown, "

@@ -502,6 +502,7 @@ static json_t *json_of_failures(const struct health *health)
 static void tell_failures(struct health *health)
 {
     char text[TEXT_MAX] = "";
+    char more[64] = "";
     size_t used = 0;
 
     for (guint i = 0; i < health->counts->len && i < REASONS_SHOWN; i++) {
@@ -521,8 +522,12 @@ static void tell_failures(struct health *health)
         }
         used += (size_t)length;
     }
+    if (health->counts->len > REASONS_SHOWN) {
+        (void)snprintf(more, sizeof more, ", and %u more; --json lists all",
+                       health->counts->len - REASONS_SHOWN);
+    }
     report(health, CHECK_OK, "last two hours", json_of_failures(health),
-           "deliveries %lld%s", (long long)health->deliveries, text);
+           "deliveries %lld%s%s", (long long)health->deliveries, text, more);
 }
 
 static enum command_status tell_all(struct health *health)

@@ -137,7 +137,8 @@ static void print_failures(const struct health_domain *domain)
 {
     int64_t count = health_number(fact(domain, "consecutive_failures"));
 
-    (void)printf("  failures since the last delivery: %lld", (long long)count);
+    (void)printf("  failures on the way there since the last delivery: %lld",
+                 (long long)count);
     if (count > 0) {
         (void)fputs(", since ", stdout);
         command_put(fact(domain, "failing_since"));
@@ -175,12 +176,18 @@ void health_domain_print(const struct health_domain *domain)
     (void)fputs("domain ", stdout);
     command_put(text_of(domain->name));
     (void)puts(down ? " takes no mail:" : ":");
-    print_time("  down since", fact(domain, "down_since"),
-               fact(domain, "down_reason"), "no");
+    /* bounces of single recipients say nothing about it */
+    if (down) {
+        print_time("  down since", fact(domain, "down_since"),
+                   fact(domain, "down_reason"), "");
+    } else {
+        (void)puts("  the way there: not down");
+    }
     print_failures(domain);
     print_time("  last delivery", fact(domain, "last_delivery_at"), none,
                "none known");
-    print_time("  last failure", fact(domain, "last_failure_at"),
+    print_time("  last failure on the way there",
+               fact(domain, "last_failure_at"),
                fact(domain, "last_failure_reason"), "none known");
     (void)printf("  messages waiting: %lld\n", (long long)domain->waiting);
     print_counts(domain);

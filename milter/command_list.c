@@ -409,6 +409,47 @@ static void find_note(struct change *change, char note[SHOWN_MAX])
     command_entry_clear(&entry);
 }
 
+/* Whether the setting lets mail to all that the pattern stands for through. */
+static bool is_exempt(const struct change *change)
+{
+    const struct settings *settings = change->call->settings;
+    struct mailbox_pattern candidate = change->pattern;
+    struct mailbox mailbox;
+    bool has_mailbox =
+        change->pattern.kind == MAILBOX_PATTERN_EXACT &&
+        mailbox_parse(
+            (struct text){change->pattern.text, change->pattern.length},
+            &settings->mailbox_rules, &mailbox) == MAILBOX_OK;
+
+    for (size_t i = 0;
+         i == 0 || (has_mailbox && mailbox_candidate(&mailbox, i, &candidate));
+         i++) {
+        for (size_t j = 0; j < settings->exempt_count; j++) {
+            if (candidate.length == settings->exempt[j].length &&
+                memcmp(candidate.text, settings->exempt[j].text,
+                       candidate.length) == 0) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+static void tell_exempt(const struct change *change)
+{
+    char shown[SHOWN_MAX];
+
+    if (!change->removal && change->call->command->list == STORE_SUPPRESS &&
+        is_exempt(change)) {
+        command_complain(change->call,
+                         "%s is exempt by the settings: its mail is let "
+                         "through all the same, see exempt in nixie.conf(5)",
+                         text_escape((struct text){change->pattern.text,
+                                                   change->pattern.length},
+                                     shown, sizeof shown));
+    }
+}
+
 static enum command_status change_one(struct change *change)
 {
     char note[SHOWN_MAX] = "";
@@ -435,6 +476,7 @@ static enum command_status change_one(struct change *change)
     status = carry_out(change, &result);
     if (status == COMMAND_OK) {
         print_result(change, &result);
+        tell_exempt(change);
     }
     if (status == COMMAND_OK && note[0] != '\0') {
         command_complain(change->call,

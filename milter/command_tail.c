@@ -43,15 +43,16 @@ static struct text recipient_of(const struct event *event)
                                           : event->suppression_pattern;
 }
 
-/* log_open and heartbeats are for programs, unless they are asked for. */
+/* Some records are for programs, unless they are asked for. */
 static bool is_wanted(const struct tail *tail, const struct event *event)
 {
     if (tail->has_type) {
         if (event->type != tail->type) {
             return false;
         }
-    } else if (!tail->call->json && (event->type == EVENT_LOG_OPEN ||
-                                     event->type == EVENT_HEARTBEAT)) {
+    } else if (!tail->call->json &&
+               (event->type == EVENT_LOG_OPEN ||
+                event->type == EVENT_HEARTBEAT || event->type == EVENT_MARK)) {
         return false;
     }
     return !tail->has_recipient ||
@@ -118,12 +119,25 @@ static bool is_wanted_line(struct tail *tail, const char *line, size_t length)
 #define CYAN    "36"
 
 static const char *const colours[EVENT_TYPES] = {
-    [EVENT_RECEPTION] = GREEN,          [EVENT_REJECTION] = RED,
-    [EVENT_SUPPRESSED] = RED,           [EVENT_WOULD_SUPPRESS] = YELLOW,
-    [EVENT_SUPPRESSION_ADDED] = CYAN,   [EVENT_SUPPRESSION_UPDATED] = CYAN,
-    [EVENT_SUPPRESSION_REMOVED] = CYAN, [EVENT_ALLOW_ADDED] = CYAN,
-    [EVENT_ALLOW_REMOVED] = CYAN,       [EVENT_GAP] = MAGENTA,
-    [EVENT_STORE_DEGRADED] = MAGENTA,   [EVENT_STORE_RECOVERED] = GREEN,
+    [EVENT_RECEPTION] = GREEN,
+    [EVENT_REJECTION] = RED,
+    [EVENT_SUPPRESSED] = RED,
+    [EVENT_WOULD_SUPPRESS] = YELLOW,
+    [EVENT_DELIVERY] = GREEN,
+    [EVENT_DELAY] = YELLOW,
+    [EVENT_BOUNCE] = RED,
+    [EVENT_EXPIRATION] = RED,
+    [EVENT_SUPPRESSION_WITHHELD] = YELLOW,
+    [EVENT_BREAKER_OPENED] = MAGENTA,
+    [EVENT_DOMAIN_DOWN] = MAGENTA,
+    [EVENT_SUPPRESSION_ADDED] = CYAN,
+    [EVENT_SUPPRESSION_UPDATED] = CYAN,
+    [EVENT_SUPPRESSION_REMOVED] = CYAN,
+    [EVENT_ALLOW_ADDED] = CYAN,
+    [EVENT_ALLOW_REMOVED] = CYAN,
+    [EVENT_GAP] = MAGENTA,
+    [EVENT_STORE_DEGRADED] = MAGENTA,
+    [EVENT_STORE_RECOVERED] = GREEN,
 };
 
 /* What stands behind type and recipient, if it is known. */
@@ -143,6 +157,10 @@ static const struct shown {
     {"suppression_note", offsetof(struct event, suppression_note)},
     {"suppression_by", offsetof(struct event, suppression_by)},
     {"suppression_expires_at", offsetof(struct event, suppression_expires_at)},
+    {"withheld_by", offsetof(struct event, withheld_by)},
+    {"first_attempt_at", offsetof(struct event, first_attempt_at)},
+    {"next_attempt_at", offsetof(struct event, next_attempt_at)},
+    {"expires_at", offsetof(struct event, expires_at)},
     {"gap_reason", offsetof(struct event, gap_reason)},
     {"store_endpoint", offsetof(struct event, store_endpoint)},
     {"store_state", offsetof(struct event, store_state)},
@@ -150,6 +168,9 @@ static const struct shown {
 };
 
 static const struct shown numbers[] = {
+    {"attempt", offsetof(struct event, attempt)},
+    {"attempts_left", offsetof(struct event, attempts_left)},
+    {"aggregated", offsetof(struct event, aggregated)},
     {"gap_count", offsetof(struct event, gap_count)},
     {"applied_seq", offsetof(struct event, applied_seq)},
     {"lag_seconds", offsetof(struct event, lag_seconds)},
@@ -180,6 +201,18 @@ static void put_time(int64_t us)
     (void)fputs(text, stdout);
 }
 
+static bool is_same(struct text one, struct text other)
+{
+    return one.length == other.length &&
+           (one.length == 0 || memcmp(one.bytes, other.bytes, one.length) == 0);
+}
+
+static bool is_of_domain(enum event_type type)
+{
+    return type == EVENT_BREAKER_OPENED || type == EVENT_BREAKER_CLOSED ||
+           type == EVENT_DOMAIN_DOWN || type == EVENT_DOMAIN_UP;
+}
+
 /* What is as usual is not shown, so that the line stays short. */
 static bool tells_something(const struct event *event, size_t offset,
                             struct text value)
@@ -187,22 +220,37 @@ static bool tells_something(const struct event *event, size_t offset,
     if (value.bytes == NULL) {
         return false;
     }
+    if (offset == offsetof(struct event, suppression_reason)) {
+        return !is_same(value, event->reason);
+    }
+    if (offset == offsetof(struct event, first_attempt_at) ||
+        offset == offsetof(struct event, expires_at)) {
+        return is_of_domain(event->type);
+    }
     if (offset == offsetof(struct event, store_state)) {
         return !text_is(value, "ok");
     }
     if (offset == offsetof(struct event, suppression_pattern)) {
-        struct text recipient = recipient_of(event);
-
-        return value.length != recipient.length ||
-               memcmp(value.bytes, recipient.bytes, value.length) != 0;
+        return !is_same(value, recipient_of(event));
     }
     return true;
+}
+
+/* Whom or what an event is about. */
+static struct text subject_of(const struct event *event)
+{
+    struct text recipient = recipient_of(event);
+
+    if (recipient.length == 0 && is_of_domain(event->type)) {
+        recipient = event->recipient_domain;
+        return recipient.length > 0 ? recipient : text_of("all domains");
+    }
+    return recipient.length > 0 ? recipient : text_of("-");
 }
 
 static void print_event(const struct tail *tail, const struct event *event)
 {
     const char *colour = tail->coloured ? colours[event->type] : NULL;
-    struct text recipient = recipient_of(event);
 
     put_time(event->timestamp_us);
     if (colour != NULL) {
@@ -211,7 +259,7 @@ static void print_event(const struct tail *tail, const struct event *event)
     } else {
         (void)printf(" %-19s ", event_type_name(event->type));
     }
-    command_put(recipient.length > 0 ? recipient : text_of("-"));
+    command_put(subject_of(event));
     for (size_t i = 0; i < sizeof shown / sizeof shown[0]; i++) {
         struct text value;
 
@@ -568,11 +616,17 @@ static bool take_recipient(struct tail *tail, const char *recipient)
     struct mailbox mailbox;
 
     tail->has_recipient = true;
+    (void)text_escape(text_of(recipient), escaped, sizeof escaped);
     if (mailbox_parse_pattern(text_of(recipient), rules, &tail->recipient) !=
         MAILBOX_PATTERN_INVALID) {
+        if (strchr(recipient, '@') == NULL) {
+            command_complain(tail->call,
+                             "\"%s\" has no @: only recipients without a "
+                             "domain are shown; write %s@example.org",
+                             escaped, escaped);
+        }
         return true;
     }
-    (void)text_escape(text_of(recipient), escaped, sizeof escaped);
     if (mailbox_parse(text_of(recipient), rules, &mailbox) == MAILBOX_LONG) {
         command_complain(tail->call,
                          "--recipient takes an address of at most %d bytes",

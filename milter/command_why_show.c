@@ -41,6 +41,18 @@ static const struct verdict {
                                        "answer"},
 };
 
+/* What is doubled for libmilter, once. */
+static void undouble(char *text)
+{
+    char *to = text;
+
+    for (const char *from = text; *from != '\0'; from++) {
+        *to++ = *from;
+        from += from[0] == '%' && from[1] == '%';
+    }
+    *to = '\0';
+}
+
 /* "550 5.7.1 Recipient suppressed: …" as the client would read it. */
 static struct text reply_of(const struct findings *findings, char *buffer,
                             size_t size)
@@ -50,6 +62,7 @@ static struct text reply_of(const struct findings *findings, char *buffer,
 
     envelope_reply(findings->call->settings, &findings->answer.entry,
                    findings->mailbox.address, "ID", &reply);
+    undouble(reply.text);
     length =
         snprintf(buffer, size, "%s %s%s%s", reply.code, reply.enhanced_status,
                  reply.enhanced_status[0] == '\0' ? "" : " ", reply.text);
@@ -120,13 +133,13 @@ static bool is_hash(const redisReply *history)
     return true;
 }
 
-static void print_history(const char *what, const redisReply *history)
+static void print_history(const redisReply *history)
 {
     if (!is_hash(history)) {
-        (void)printf("history of the %s: no history\n", what);
+        (void)puts("history of the recipient: no history");
         return;
     }
-    (void)printf("history of the %s:\n", what);
+    (void)puts("history of the recipient:");
     for (size_t i = 0; i < history->elements; i += 2) {
         (void)fputs("  ", stdout);
         command_put(command_store_text(history->element[i]));
@@ -235,16 +248,14 @@ void why_findings_print_json(struct findings *findings)
 void why_findings_print(struct findings *findings)
 {
     sort_history(findings->recipient);
-    sort_history(findings->domain.hash);
     (void)fputs("mailbox: ", stdout);
     command_put(name_of(&findings->mailbox));
     (void)fputc('\n', stdout);
     print_keys(findings);
     print_decision(findings);
     why_strikes_print(findings);
+    print_history(findings->recipient);
     if (findings->domain.name[0] != '\0') {
-        health_domain_print(&findings->domain);
+        health_domain_print(&findings->domain); /* its history in words */
     }
-    print_history("recipient", findings->recipient);
-    print_history("domain", findings->domain.hash);
 }

@@ -1,5 +1,6 @@
 #include "event.h"
 
+#include <pthread.h>
 #include <string.h>
 
 #define TEXT(member, limit)                                                    \
@@ -31,6 +32,7 @@ const struct event_member event_members[] = {
     TEXT(scope, 64),
     TEXT(action, 16),
     TEXT(decided_by, 16),
+    INTEGER(aggregated),
     INTEGER(reply_code),
     TEXT(enhanced_status, 16),
     TEXT(smtp_stage, 16),
@@ -44,6 +46,7 @@ const struct event_member event_members[] = {
     INTEGER(strike_window_seconds),
     INTEGER(strikes),
     TEXT(trace, 16),
+    TEXT(trace_id, 32),
     TEXT(maillog_position, 255),
     TEXT(rule, 64),
     TEXT(session_id, 40),
@@ -136,19 +139,28 @@ static const struct type_row {
     [EVENT_STORE_RECOVERED] = {"store_recovered", false},
 };
 
-void event_init(struct event *event, enum event_type type, int64_t timestamp_us)
+static struct event unknown_event; /* set once: it is copied very often */
+
+static void make_unknown(void)
 {
-    memset(event, 0, sizeof *event);
-    event->type = type;
-    event->timestamp_us = timestamp_us;
     for (size_t i = 0; i < event_member_count; i++) {
         if (event_members[i].kind != EVENT_MEMBER_TEXT) {
             int64_t unknown = EVENT_UNKNOWN;
 
-            memcpy((char *)event + event_members[i].offset, &unknown,
+            memcpy((char *)&unknown_event + event_members[i].offset, &unknown,
                    sizeof unknown);
         }
     }
+}
+
+void event_init(struct event *event, enum event_type type, int64_t timestamp_us)
+{
+    static pthread_once_t made = PTHREAD_ONCE_INIT;
+
+    (void)pthread_once(&made, make_unknown);
+    *event = unknown_event;
+    event->type = type;
+    event->timestamp_us = timestamp_us;
 }
 
 const char *event_type_name(enum event_type type)

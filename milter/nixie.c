@@ -199,6 +199,18 @@ static const struct command commands[] = {
                   "these rules, in place of the usual; FILE:FILE..."},
                  {"explain", 'e', NULL,
                   "for people: which rule, and what else might be"}}},
+    {.name = "report",
+     .arguments = "FILE...",
+     .summary = "whom bounces and complaints are about, and why",
+     .detail = "FILE is a message, an mbox, a Maildir, a folder of messages, "
+               "or - for standard\ninput. A JSON line for each recipient; "
+               "nothing for a message that is no\nreport.\n",
+     .arguments_min = 1,
+     .arguments_max = COMMAND_ARGUMENTS_ANY,
+     .without_settings = true,
+     .run = command_report,
+     .options = {{"explain", 'e', NULL,
+                  "for people: the format, the part, the rule"}}},
     {.name = "maillog",
      .arguments = "[FILE...]",
      .summary = "the outcomes that a delivery log tells, as events",
@@ -229,12 +241,28 @@ static const struct command commands[] = {
      .run = command_unclassified,
      .options = {{"limit", 'n', "N", "the first N (50)"},
                  {"clear", 0, NULL, "forget all: what matters has a rule"}}},
+    {.name = "trace-key rotate",
+     .arguments = "",
+     .summary = "sign outgoing mail with a new key, from now on",
+     .detail = "nixied makes a new key every 30 days by itself; this is for "
+               "one that\nsomebody may have seen. Keys that there are go on "
+               "verifying until they are\n35 days old: to end one at once, "
+               "remove its line from the file. Hosts that\nshare the file "
+               "need it copied again.\n",
+     .run = command_trace_key_rotate},
+    {.name = "trace-key list",
+     .arguments = "",
+     .summary = "the keys that sign outgoing mail, without the secrets",
+     .detail = "Number, age and what each does: signs, verifies, future "
+               "(signs once its\ntime has come) or old. Exit status 1 when "
+               "no key signs.\n",
+     .run = command_trace_key_list},
     {.name = "check",
      .arguments = "",
      .summary = "is this host set up right? what to do if not",
-     .detail = "Configuration, folders, Redis, socket, nixied and Postfix, a "
-               "line each.\nRun it as root, who may look everywhere. Exit "
-               "status 1 when a check\nfailed.\n",
+     .detail = "Configuration, folders, Redis, socket, nixied, the MTA and its "
+               "log, rules and\nnotices, a line each. Run it as root, who may "
+               "look everywhere. Exit status 1\nwhen a check failed.\n",
      .without_settings = true,
      .run = command_check,
      .options = {{"postfix", 0, "DIR",

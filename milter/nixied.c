@@ -2,6 +2,7 @@
 
 #include "bounce_rules.h"
 #include "daemon.h"
+#include "delay_notice_template.h"
 #include "descriptors.h"
 #include "log.h"
 #include "settings.h"
@@ -22,7 +23,8 @@ static const char help[] =
     "delivery outcomes. It stays in the foreground.\n"
     "\n"
     "  -c, --config FILE  the configuration (default " SETTINGS_FILE ")\n"
-    "  -n, --check        check the configuration and exit: 0 good, 1 bad\n"
+    "  -n, --check        check the configuration and whether nixied would\n"
+    "                     start with it here, and exit: 0 good, 1 not\n"
     "  -d, --debug        write debug lines too\n"
     "  -s, --syslog       write to syslog (facility mail) too\n"
     "  -V, --version      print the version and exit\n"
@@ -84,6 +86,24 @@ static int parse_arguments(int argc, char **argv, struct arguments *arguments)
     return -1;
 }
 
+static const char *name_of(const struct arguments *arguments)
+{
+    return arguments->config == NULL ? "the defaults" : arguments->config;
+}
+
+/* A daemon goes on without notices, but whoever checks wants to know. */
+static bool notices_load(const struct settings *settings, struct error *error)
+{
+    struct delay_notice_template *template;
+
+    if (settings->delay_notice_after == 0) {
+        return true;
+    }
+    template = delay_notice_template_load(settings, error);
+    delay_notice_template_free(template);
+    return template != NULL;
+}
+
 int main(int argc, char **argv)
 {
     struct arguments arguments = {NULL, false, false, false};
@@ -109,7 +129,8 @@ int main(int argc, char **argv)
         arguments.config = SETTINGS_FILE;
     }
     settings = settings_load(arguments.config, &error);
-    if (settings == NULL || !settings_load_rules(settings, &error)) {
+    if (settings == NULL || !settings_load_rules(settings, &error) ||
+        (arguments.check_only && !notices_load(settings, &error))) {
         log_error("%s", error.text);
         settings_free(settings);
         return EXIT_FAILURE;
@@ -119,16 +140,18 @@ int main(int argc, char **argv)
                     "alone: install bounce-rules.conf, or set bounce_rules");
     }
     if (!settings_check_host(settings, &error)) {
-        if (!arguments.check_only) {
+        if (arguments.check_only) {
+            log_error("%s: the file is good, but nixied would not start here: "
+                      "%s",
+                      name_of(&arguments), error.text);
+        } else {
             log_error("%s", error.text);
-            settings_free(settings);
-            return EXIT_FAILURE;
         }
-        log_warning("nixied would not start here: %s", error.text);
+        settings_free(settings);
+        return EXIT_FAILURE;
     }
     if (arguments.check_only) {
-        (void)printf("%s: good\n", arguments.config == NULL ? "the defaults"
-                                                            : arguments.config);
+        (void)printf("%s: good\n", name_of(&arguments));
         settings_free(settings);
         return EXIT_SUCCESS;
     }

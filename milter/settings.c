@@ -6,6 +6,7 @@
 #include "settings_file.h"
 #include "settings_maillog.h"
 #include "settings_policy.h"
+#include "settings_trace.h"
 #include "settings_value.h"
 #include "text.h"
 
@@ -83,6 +84,7 @@ static cfg_t *make_parser(void)
     char exempt[] = "{\"postmaster@\", \"abuse@\"}";
     char bounce_rules[] = "{\"/etc/nixie/bounce-rules.conf\", "
                           "\"/usr/share/nixie/bounce-rules.conf\"}";
+    char outgoing_clients[] = "{\"127.0.0.0/8\", \"::1/128\"}";
     char retry_schedule[] = "{\"postfix\"}";
     cfg_opt_t domain_options[] = {
         CFG_BOOL("fold_tags", cfg_false, CFGF_NONE),
@@ -115,6 +117,7 @@ static cfg_t *make_parser(void)
         CFG_STR("event_log_sync", "interval", CFGF_NONE),
         CFG_STR("event_log_retention", "72h", CFGF_NONE),
         CFG_STR("on_log_failure", "accept", CFGF_NONE),
+        CFG_INT("client_event_rate", 200, CFGF_NONE),
         CFG_STR("redis", "unix:/run/redis/redis-server.sock", CFGF_NONE),
         CFG_STR("redis_user", "", CFGF_NONE),
         CFG_STR("redis_password_file", "", CFGF_NONE),
@@ -133,6 +136,8 @@ static cfg_t *make_parser(void)
         CFG_SEC("policy", policy_options,
                 CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
         CFG_SEC("breaker", breaker_options, CFGF_MULTI),
+        CFG_STR("trace_keys", "/var/lib/nixie/trace.keys", CFGF_NONE),
+        CFG_STR_LIST("outgoing_clients", outgoing_clients, CFGF_NONE),
         CFG_STR_LIST("maillog", none, CFGF_NONE),
         CFG_STR("maillog_trust", "seen", CFGF_NONE),
         CFG_STR("maillog_rejections", "sendmail", CFGF_NONE),
@@ -154,6 +159,7 @@ static cfg_t *make_parser(void)
     settings_check_register(cfg);
     settings_policy_register(cfg);
     settings_maillog_register(cfg);
+    settings_trace_register(cfg);
     return cfg;
 }
 
@@ -286,6 +292,7 @@ static bool take_words(cfg_t *cfg, struct settings *settings)
         (cfg_getopt(cfg, "milter_socket_group")->flags & CFGF_MODIFIED) == 0;
     settings->allow_remote_mta = cfg_getbool(cfg, "allow_remote_mta");
     settings->fold_local_case = cfg_getbool(cfg, "fold_local_case");
+    settings->client_event_rate = cfg_getint(cfg, "client_event_rate");
     settings->redis_timeout_ms = (int)cfg_getint(cfg, "redis_timeout_ms");
     (void)clock_parse_duration(cfg_getstr(cfg, "event_log_retention"),
                                &settings->event_log_retention_s);
@@ -342,7 +349,8 @@ static struct settings *take(cfg_t *cfg, const char *path, struct error *error)
         !take_local_domains(cfg, settings) ||
         !take_fold_tag_domains(cfg, settings) || !take_words(cfg, settings) ||
         !settings_policy_take(cfg, settings) ||
-        !settings_maillog_take(cfg, settings)) {
+        !settings_maillog_take(cfg, settings) ||
+        !settings_trace_take(cfg, settings)) {
         goto memory;
     }
     settings->mailbox_rules.local_domains =
@@ -455,6 +463,8 @@ void settings_free(struct settings *settings)
     free(settings->delay_notice_relay);
     free(settings->delay_notice_language);
     free(settings->delay_notice_folder);
+    free(settings->trace_keys);
+    free(settings->outgoing_clients);
     free(settings->retry_schedule_minutes);
     settings_free_list(settings->local_domains);
     settings_free_list(settings->fold_tag_domains);
@@ -502,6 +512,7 @@ const char *settings_needs_restart(const struct settings *running,
         {"redis_password_file", running->redis_password_file,
          loaded->redis_password_file},
         {"key_prefix", running->key_prefix, loaded->key_prefix},
+        {"trace_keys", running->trace_keys, loaded->trace_keys},
     };
 
     for (size_t i = 0; i < sizeof fixed / sizeof fixed[0]; i++) {

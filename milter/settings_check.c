@@ -17,13 +17,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define REFUSAL_MAX     400 /* with reason and date within libmilter's 980 */
 #define SOCKET_PATH_MAX 107 /* sun_path without its NUL */
 #define RETENTION_LEAST 3600
 #define TIMEOUT_MOST_MS 1000
+#define RATE_MOST       100000
 #define EXEMPT_MAX      1000
+#define U_FFFD          "\xef\xbf\xbd" /* in place of bytes that are no UTF-8 */
 
 static int check_node(cfg_t *cfg, cfg_opt_t *option)
 {
@@ -138,6 +141,7 @@ static int check_redis(cfg_t *cfg, cfg_opt_t *option)
     struct redis_endpoint_options options = {value, "", ""};
     struct error error = {""};
     struct redis_endpoint *endpoint;
+    const char *fault;
 
     if (strncmp(value, "unix:", 5) != 0 && strchr(value, '@') != NULL) {
         /* not shown: there may be a password in it */
@@ -158,7 +162,15 @@ static int check_redis(cfg_t *cfg, cfg_opt_t *option)
     }
     endpoint = redis_endpoint_new(&options, &error);
     redis_endpoint_free(endpoint);
-    return endpoint != NULL ? 0 : settings_refuse(cfg, option, error.text);
+    if (endpoint != NULL) {
+        return 0;
+    }
+    /* what it says of itself stands in front already */
+    fault = error.text;
+    if (strncmp(fault, "redis: ", strlen("redis: ")) == 0) {
+        fault += strlen("redis: ");
+    }
+    return settings_refuse(cfg, option, fault);
 }
 
 static int check_redis_user(cfg_t *cfg, cfg_opt_t *option)
@@ -181,6 +193,14 @@ static int check_timeout(cfg_t *cfg, cfg_opt_t *option)
     static const struct settings_range range = {
         1, TIMEOUT_MOST_MS,
         "milliseconds that one answer to RCPT may wait for Redis"};
+
+    return settings_check_range(cfg, option, &range);
+}
+
+static int check_rate(cfg_t *cfg, cfg_opt_t *option)
+{
+    static const struct settings_range range = {0, RATE_MOST,
+                                                "events a second; 0: no limit"};
 
     return settings_check_range(cfg, option, &range);
 }
@@ -270,6 +290,11 @@ const char *settings_check_refusal(const char *value, char code[4],
 {
     struct text found = refusal_status(value);
 
+    if (isdigit((unsigned char)value[0]) && value[0] != '4' &&
+        value[0] != '5') {
+        return "a refusal's reply code begins with 4 or 5; write one such as "
+               "\"550 5.7.1 Recipient suppressed\"";
+    }
     if (found.length == 0) {
         return "write a reply code, an enhanced status code and a text, one "
                "blank between them, such as \"550 5.7.1 Recipient suppressed\"";
@@ -315,11 +340,19 @@ static int check_refusal(cfg_t *cfg, cfg_opt_t *option)
     return advice == NULL ? 0 : settings_refuse(cfg, option, advice);
 }
 
+/* The normal form forgives what is typed here by mistake only. */
+static bool is_domain(const char *typed, const char *normal)
+{
+    return strstr(typed, "..") == NULL && strstr(normal, U_FFFD) == NULL;
+}
+
 static int check_domain(cfg_t *cfg, cfg_opt_t *option)
 {
+    const char *value = settings_newest(option);
     char normal[MAILBOX_DOMAIN_MAX + 1];
 
-    return mailbox_parse_domain(text_of(settings_newest(option)), normal)
+    return mailbox_parse_domain(text_of(value), normal) &&
+                   is_domain(value, normal)
                ? 0
                : settings_refuse(cfg, option,
                                  "write a domain, such as example.org");
@@ -350,7 +383,8 @@ static int check_pattern(cfg_t *cfg, cfg_opt_t *option)
             "below it, ann@ for any domain");
     }
     return mailbox_parse_pattern(text_of(value), NULL, &pattern) !=
-                   MAILBOX_PATTERN_INVALID
+                       MAILBOX_PATTERN_INVALID &&
+                   is_domain(strrchr(value, '@'), pattern.domain)
                ? 0
                : settings_refuse(
                      cfg, option,
@@ -376,6 +410,7 @@ static const struct check {
     {"redis_user", check_redis_user},
     {"redis_password_file", check_optional_path},
     {"redis_timeout_ms", check_timeout},
+    {"client_event_rate", check_rate},
     {"key_prefix", check_prefix},
     {"on_store_failure", check_failure},
     {"mode", check_mode},
@@ -444,6 +479,69 @@ bool settings_check_group(const struct settings *settings, gid_t *gid,
     return false;
 }
 
+#define GROUPS_MAX 64
+
+/* Of a child that is root: 0, or why that user may not. */
+static int try_as(const struct passwd *user, gid_t socket_gid, const char *path,
+                  int what)
+{
+    gid_t groups[GROUPS_MAX];
+    int count = GROUPS_MAX - 1;
+
+    if (getgrouplist(user->pw_name, user->pw_gid, groups, &count) < 0) {
+        return 0; /* the start tells */
+    }
+    if (socket_gid != (gid_t)-1) {
+        groups[count++] = socket_gid;
+    }
+    if (setgroups((size_t)count, groups) != 0 ||
+        setresgid(user->pw_gid, user->pw_gid, user->pw_gid) != 0 ||
+        setresuid(user->pw_uid, user->pw_uid, user->pw_uid) != 0) {
+        return 0;
+    }
+    return access(path, what) == 0 ? 0 : errno;
+}
+
+/*
+ * Whether nixied's user may use path so; what is R_OK and the like. Only the
+ * kernel knows, with ACLs and all: root asks as that user, in a child. Of
+ * somebody else than that user nothing is told by what he may do himself.
+ */
+static bool user_may(const struct settings *settings, const char *path,
+                     int what)
+{
+    struct error ignored;
+    const struct passwd *user = getpwnam(settings->user);
+    gid_t gid = (gid_t)-1;
+    bool has_gid;
+    pid_t child;
+    int status;
+
+    if (user == NULL || (geteuid() != 0 && geteuid() != user->pw_uid)) {
+        return true;
+    }
+    if (geteuid() != 0) {
+        return access(path, what) == 0 || errno != EACCES;
+    }
+    (void)settings_check_group(settings, &gid, &has_gid, &ignored);
+    child = fork();
+    if (child == 0) {
+        _exit(try_as(user, gid, path, what) == EACCES);
+    }
+    while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR) {
+    }
+    return child < 0 || !WIFEXITED(status) || WEXITSTATUS(status) == 0;
+}
+
+/* The name of that user's group. */
+static const char *group_of(const struct settings *settings)
+{
+    const struct passwd *user = getpwnam(settings->user);
+    const struct group *group = user == NULL ? NULL : getgrgid(user->pw_gid);
+
+    return group == NULL ? settings->user : group->gr_name;
+}
+
 /* Folders that the caller may not look into are not judged. */
 static bool check_host_password(const struct settings *settings,
                                 struct error *error)
@@ -476,6 +574,14 @@ static bool check_host_password(const struct settings *settings,
                   path, (unsigned)(status.st_mode & 07777), path);
         return false;
     }
+    if (!user_may(settings, path, R_OK)) {
+        error_set(error,
+                  "redis_password_file = \"%s\": user %s may not read it: "
+                  "chgrp %s %s, chmod 640 %s, and let that user pass the "
+                  "folders above it",
+                  path, settings->user, group_of(settings), path, path);
+        return false;
+    }
     return true;
 }
 
@@ -497,19 +603,26 @@ static bool folder_of(const char *path, char folder[PATH_SIZE])
 }
 
 /* Of what is missing the start makes the last folder, none above it. */
-static bool check_host_folder(const char *key, const char *folder,
-                              struct error *error)
+static bool check_host_folder(const struct settings *settings, const char *key,
+                              const char *folder, struct error *error)
 {
     char above[PATH_SIZE];
     struct stat status;
 
     if (stat(folder, &status) == 0) {
-        if (S_ISDIR(status.st_mode)) {
-            return true;
+        if (!S_ISDIR(status.st_mode)) {
+            error_set(error, "%s: %s is no folder: move it away, or set %s",
+                      key, folder, key);
+            return false;
         }
-        error_set(error, "%s: %s is no folder: move it away, or set %s", key,
-                  folder, key);
-        return false;
+        if (!user_may(settings, folder, W_OK | X_OK)) {
+            error_set(error,
+                      "%s: user %s may not write in the folder %s: give it "
+                      "to that user, or set %s",
+                      key, settings->user, folder, key);
+            return false;
+        }
+        return true;
     }
     if (errno == EACCES) {
         return true;
@@ -526,8 +639,9 @@ static bool check_host_folder(const char *key, const char *folder,
     return false;
 }
 
-static bool check_host_file(const char *key, const char *path, mode_t type,
-                            const char *what, struct error *error)
+static bool check_host_file(const struct settings *settings, const char *key,
+                            const char *path, mode_t type, const char *what,
+                            struct error *error)
 {
     char folder[PATH_SIZE];
     struct stat status;
@@ -536,7 +650,7 @@ static bool check_host_file(const char *key, const char *path, mode_t type,
         error_set(error, "%s: the path is too long", key);
         return false;
     }
-    if (!check_host_folder(key, folder, error)) {
+    if (!check_host_folder(settings, key, folder, error)) {
         return false;
     }
     if (stat(path, &status) == 0 && (status.st_mode & S_IFMT) != type) {
@@ -556,9 +670,10 @@ bool settings_check_host(const struct settings *settings, struct error *error)
     return (geteuid() != 0 || settings_check_user(settings, error) != NULL) &&
            settings_check_group(settings, &gid, &has_gid, error) &&
            check_host_password(settings, error) &&
-           check_host_folder("state_dir", settings->state_dir, error) &&
-           check_host_file("event_log", settings->event_log, S_IFREG,
+           check_host_folder(settings, "state_dir", settings->state_dir,
+                             error) &&
+           check_host_file(settings, "event_log", settings->event_log, S_IFREG,
                            "regular file", error) &&
-           (path == NULL ||
-            check_host_file("milter_socket", path, S_IFSOCK, "socket", error));
+           (path == NULL || check_host_file(settings, "milter_socket", path,
+                                            S_IFSOCK, "socket", error));
 }

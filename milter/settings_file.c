@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -205,6 +206,17 @@ static bool refuse_key(const struct reader *reader,
         reader->section->name);
 }
 
+static bool refuse_twice(const struct reader *reader, const char *what,
+                         int first, int second)
+{
+    return first == second
+               ? settings_token_fail(&reader->scanner, second,
+                                     "%s is set twice in this line", what)
+               : settings_token_fail(&reader->scanner, second,
+                                     "%s is set twice: lines %d and %d", what,
+                                     first, second);
+}
+
 static bool begin_entry(struct reader *reader,
                         const struct settings_token *token)
 {
@@ -226,10 +238,8 @@ static bool begin_entry(struct reader *reader,
     index = (size_t)(reader->key - options);
     if (index < KEYS_MAX) {
         if (lines[index] != 0) {
-            return settings_token_fail(&reader->scanner, token->line,
-                                       "%s is set twice: lines %d and %d",
-                                       reader->key->name, lines[index],
-                                       token->line);
+            return refuse_twice(reader, reader->key->name, lines[index],
+                                token->line);
         }
         lines[index] = token->line;
     }
@@ -299,11 +309,47 @@ static bool starts_number(struct text text)
                                text.bytes[0] == '-');
 }
 
+/* Of a key that takes durations one such; NULL: it takes none. */
+static const char *duration_of(const cfg_opt_t *key)
+{
+    static const char *const durations[][2] = {
+        {"event_log_retention", "72h"},
+        {"window", "30d"},
+        {"release", "30d"},
+        {"pause", "1h"},
+    };
+
+    for (size_t i = 0; i < sizeof durations / sizeof durations[0]; i++) {
+        if (strcmp(key->name, durations[i][0]) == 0) {
+            return durations[i][1];
+        }
+    }
+    return NULL;
+}
+
+static bool refuse_bare(const struct reader *reader,
+                        const struct settings_token *token)
+{
+    const char *name = reader->key->name;
+    const char *duration = duration_of(reader->key);
+    char shown[SETTINGS_TOKEN_SHOWN];
+
+    (void)text_escape(token->text, shown, sizeof shown);
+    if (duration != NULL && strspn(shown, "0123456789") == strlen(shown)) {
+        return settings_token_fail(&reader->scanner, token->line,
+                                   "%s takes a duration, with its unit and in "
+                                   "quotes: write one such as \"%s\"",
+                                   name, duration);
+    }
+    return settings_token_fail(&reader->scanner, token->line,
+                               "%s takes strings, in quotes: write \"%s\"",
+                               name, shown);
+}
+
 static bool check_value(const struct reader *reader,
                         const struct settings_token *token)
 {
     const char *name = reader->key->name;
-    char shown[SETTINGS_TOKEN_SHOWN];
     /* to libconfuse its elements are strings, as one of them may be a word */
     bool is_number = strcmp(name, "retry_schedule") == 0 &&
                      token->kind == TOKEN_WORD && starts_number(token->text);
@@ -323,10 +369,7 @@ static bool check_value(const struct reader *reader,
             &reader->scanner, reader->key_line,
             "%s has no value: write one behind the =", name);
     }
-    return settings_token_fail(&reader->scanner, token->line,
-                               "%s takes strings, in quotes: write \"%s\"",
-                               name,
-                               text_escape(token->text, shown, sizeof shown));
+    return refuse_bare(reader, token);
 }
 
 static bool take_value(struct reader *reader,
@@ -400,6 +443,7 @@ static const char *read_domain(struct text title, char name[TITLE_SIZE])
     /* as it stands: neither \ nor ${NAME} are in the name of a domain */
     return memchr(title.bytes, '\\', title.length) == NULL &&
                    memchr(title.bytes, '$', title.length) == NULL &&
+                   memmem(title.bytes, title.length, "..", 2) == NULL &&
                    mailbox_parse_domain(title, name)
                ? NULL
                : "write a domain, such as \"example.org\"";
@@ -528,10 +572,11 @@ static bool each_title_once(struct reader *reader)
 
         if (first->section == second->section &&
             strcmp(first->name, second->name) == 0) {
-            return settings_token_fail(
-                &reader->scanner, second->line,
-                "%s \"%.80s\" is set twice: lines %d and %d",
-                first->section->name, first->name, first->line, second->line);
+            char what[128];
+
+            (void)snprintf(what, sizeof what, "%s \"%.80s\"",
+                           first->section->name, first->name);
+            return refuse_twice(reader, what, first->line, second->line);
         }
     }
     return true;

@@ -123,6 +123,7 @@ static void bounce_rules_load_names_file_line_and_cure(void **state)
         const char *message;
     } rows[] = {
         {"a user_unknwon /x y/", 1, "\"user_unknwon\" is no reason"},
+        {"a ignore:hard /x y/", 1, "ignore has no type"},
         {"# c\n\nb mailbox_full:firm /x y/", 3, "\"firm\" is no type"},
         {"a spam_content:hard /spam/", 1, "never hard: write spam_content"},
         {"A user_unknown /x y/", 1, "is no id"},

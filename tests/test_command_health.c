@@ -335,18 +335,19 @@ static void health_of_a_domain_tells_what_is_known(void **state)
     } rows[] = {
         {false, COMMAND_OK,
          "domain example.org:\n"
-         "  down since: no\n"
-         "  failures since the last delivery: 0\n"
+         "  the way there: not down\n"
+         "  failures on the way there since the last delivery: 0\n"
          "  last delivery: none known\n"
-         "  last failure: none known\n"
+         "  last failure on the way there: none known\n"
          "  messages waiting: 0\n"
          "  counts: none\n"},
         {true, COMMAND_NO,
          "domain example.org takes no mail:\n"
          "  down since: 2026-11-21T22:00:00.000000Z (dns_failure)\n"
-         "  failures since the last delivery: 12, since 2026-11-21T21:00\n"
+         "  failures on the way there since the last delivery: 12, since "
+         "2026-11-21T21:00\n"
          "  last delivery: none known\n"
-         "  last failure: 2026-11-21T23:00 (dns_failure)\n"
+         "  last failure on the way there: 2026-11-21T23:00 (dns_failure)\n"
          "  messages waiting: 2\n"
          "  counts: delays 3\n"
          "  breaker open: mailbox_full for example.org until "

@@ -268,6 +268,7 @@ static void put_history(struct world *world)
     command_world_put(world, "HSET", key, "down_since",
                       "2026-11-20T10:00:00.000000Z");
     command_world_put(world, "HSET", key, "down_reason", "dns_failure");
+    command_world_put(world, "HSET", key, "bounces", "7");
     command_world_put(
         world, "HSET", command_world_key(STORE_BREAKER, "*", NULL),
         "*|mailbox_full", "2999-01-01T00:00:00.000000Z 0123456789abcdef");
@@ -287,6 +288,7 @@ static void why_shows_strikes_evidence_and_domain(void **state)
         "domain example.org takes no mail:\n",
         "  down since: 2026-11-20T10:00:00.000000Z (dns_failure)\n",
         "  delays: 3\n",
+        "  counts: bounces 7\n",
     };
     static const struct command_run run = {.command = &why,
                                            .argument = ADDRESS};
@@ -300,6 +302,7 @@ static void why_shows_strikes_evidence_and_domain(void **state)
     }
     assert_null(strchr(output, '\x1b'));
     assert_null(strstr(output, "due:"));
+    assert_null(strstr(output, "bounces: 7")); /* not told twice */
     command_world_put(world, "HSET",
                       command_world_key(STORE_DUE, ADDRESS, NULL), ADDRESS,
                       "mailbox_full");

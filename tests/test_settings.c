@@ -3,6 +3,7 @@
 #include "settings_text.h"
 
 #include <fcntl.h>
+#include <pwd.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -31,6 +32,7 @@ static void settings_defaults_fit_one_host(void **state)
     assert_true(settings->milter_socket_group_is_default);
     assert_string_equal(settings->redis, "unix:/run/redis/redis-server.sock");
     assert_int_equal(settings->redis_timeout_ms, 50);
+    assert_int_equal(settings->client_event_rate, 200);
     assert_int_equal(settings->event_log_retention_s, 72 * 3600);
     assert_int_equal(settings->on_store_failure, FAILURE_ACCEPT);
     assert_int_equal(settings->mode, MODE_ENFORCE);
@@ -56,6 +58,7 @@ static void settings_values_are_taken(void **state)
                     "exempt = {}\n"
                     "refusal = \"450 4.7.1 Later %i %%\"\n"
                     "event_log_sync = \"group\"\n"
+                    "client_event_rate = 100000\n"
                     "domain \"Example.com\" { fold_tags = true }\n"
                     "domain \"example.net\" { fold_tags = false }\n",
                     &error);
@@ -72,6 +75,7 @@ static void settings_values_are_taken(void **state)
     assert_string_equal(settings->refusal_code, "450");
     assert_string_equal(settings->refusal_text, "Later %i %%");
     assert_int_equal(settings->event_log_sync, EVENT_LOG_SYNC_GROUP);
+    assert_int_equal(settings->client_event_rate, 100000);
     assert_string_equal(settings->fold_tag_domains[0], "example.com");
     assert_null(settings->fold_tag_domains[1]);
     settings_free(settings);
@@ -93,6 +97,8 @@ static void settings_errors_name_line_and_remedy(void **state)
         {"redis_timeout_ms = 0\n", ":1:", "1 to 1000"},
         {"redis_timeout_ms = 99999\n", ":1:", "1 to 1000"},
         {"redis_timeout_ms = fast\n", ":1:", "redis_timeout_ms"},
+        {"client_event_rate = -1\n", ":1:", "0 to 100000"},
+        {"client_event_rate = 100001\n", ":1:", "0: no limit"},
         {"redis = \"localhost\"\n", ":1:", "unix:"},
         {"key_prefix = \"\"\n", ":1:", "1 to 64"},
         {"key_prefix = \"a{b}\"\n", ":1:", "1 to 64"},
@@ -105,7 +111,15 @@ static void settings_errors_name_line_and_remedy(void **state)
         {"refusal = \"421 4.7.1 text\"\n", ":1:", "end the session"},
         {"refusal = \"550 5.7.1 %x\"\n", ":1:", "behind %"},
         {"refusal = \"550 5.7.1 \xc3\xa9\"\n", ":1:", "ASCII"},
-        {"refusal = \"250 2.7.1 ok\"\n", ":1:", "reply code"},
+        {"refusal = \"250 2.7.1 ok\"\n", ":1:", "begins with 4 or 5"},
+        {"refusal = \"no\"\n", ":1:", "write a reply code"},
+        {"redis = \"foo\"\n", ":1: redis = 'foo': \"foo\" has", "unix:"},
+        {"event_log_retention = 72\n", ":1:", "such as \"72h\""},
+        {"event_log_retention = 72h\n", ":1:", "write \"72h\""},
+        {"exempt = {\"@example..org\"}\n", ":1:", "ann@"},
+        {"exempt = {\"ann@exa\\xff.org\"}\n", ":1:", "ann@"},
+        {"local_domains = {\"example..org\"}\n", ":1:", "domain"},
+        {"domain \"example..org\" {}\n", ":1:", "domain"},
         {"exempt = {\"not a mailbox@@\"}\n", ":1:", "ann@"},
         {"local_domains = {\"exa mple\"}\n", ":1:", "domain"},
         {"domain \"a b\" { fold_tags = true }\n", ":1:", "domain"},
@@ -170,6 +184,10 @@ static void settings_errors_name_line_and_remedy(void **state)
         {"\n\nmode = \"observe\"\n\n\n\n# seven\n\nmode = \"enforce\"\n",
          ":9:", "mode is set twice: lines 3 and 9"},
         {"exempt = {\"a@\"}\nexempt += {\"b@\"}\n", ":2:", "lines 1 and 2"},
+        {"\nmode = \"observe\" mode = \"observe\"\n",
+         ":2:", "mode is set twice in this line"},
+        {"domain \"a.example\" {} domain \"a.example\" {}\n",
+         ":1:", "domain \"a.example\" is set twice in this line"},
         {"domain \"a.example\" { fold_tags = true\nfold_tags = false }\n",
          ":2:", "fold_tags is set twice: lines 1 and 2"},
         {"domain \"a.example\" {}\ndomain \"b.example\" {}\n"
@@ -288,6 +306,21 @@ static void make_socket(const char *path)
     assert_int_equal(close(fd), 0);
 }
 
+/* What nixied would use belongs to the user of the rows below, but "closed". */
+static void give_away(struct place *place)
+{
+    static const char *const names[] = {".", "folder", "file", "open"};
+    const struct passwd *nobody = getpwnam("nobody");
+
+    if (geteuid() != 0) {
+        return;
+    }
+    assert_non_null(nobody);
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        assert_int_equal(chown(path_in(place, names[i]), nobody->pw_uid, 0), 0);
+    }
+}
+
 /* A folder "folder", a "file", an open file "open", a "fifo", a "socket". */
 static int make_place(void **state)
 {
@@ -298,16 +331,18 @@ static int make_place(void **state)
     assert_non_null(mkdtemp(place->folder));
     assert_int_equal(mkdir(path_in(place, "folder"), 0700), 0);
     write_file(path_in(place, "file"), "secret\n", 7, 0640);
+    write_file(path_in(place, "closed"), "secret\n", 7, 0640);
     write_file(path_in(place, "open"), "secret\n", 7, 0644);
     assert_int_equal(mkfifo(path_in(place, "fifo"), 0600), 0);
     make_socket(path_in(place, "socket"));
+    give_away(place);
     *state = place;
     return 0;
 }
 
 static int remove_place(void **state)
 {
-    static const char *const names[] = {"file", "open",   "fifo",
+    static const char *const names[] = {"file", "open",   "closed", "fifo",
                                         "long", "socket", "nul"};
     struct place *place = *state;
 
@@ -392,7 +427,6 @@ static void settings_a_host_that_fits_is_good(void **state)
     static const char *const rows[] = {
         HOST_USER HOST_STATE HOST_LOG HOST_SOCKET,
         HOST_USER HOST_LOG HOST_SOCKET "state_dir = \"~/folder/\"\n",
-        HOST_USER HOST_LOG HOST_SOCKET "state_dir = \"/\"\n",
         HOST_USER HOST_STATE HOST_SOCKET "event_log = \"~/file\"\n",
         HOST_USER HOST_STATE HOST_LOG "milter_socket = \"unix:~/socket\"\n",
         HOST_USER HOST_STATE HOST_LOG "milter_socket = \"inet:5@127.0.0.1\"\n"
@@ -432,6 +466,11 @@ static void settings_a_host_that_does_not_fit_is_refused(void **state)
         {HOST_USER HOST_STATE HOST_LOG HOST_SOCKET
          "redis_password_file = \"~/folder\"\n",
          "redis_password_file", "regular file", false},
+        {HOST_USER HOST_STATE HOST_LOG HOST_SOCKET
+         "redis_password_file = \"~/closed\"\n",
+         "redis_password_file", "user nobody may not read it: chgrp", true},
+        {HOST_USER HOST_LOG HOST_SOCKET "state_dir = \"/\"\n", "state_dir",
+         "user nobody may not write in the folder /", true},
         {HOST_USER HOST_LOG HOST_SOCKET "state_dir = \"~/a/b/\"\n", "state_dir",
          "/a first", false},
         {HOST_USER HOST_LOG HOST_SOCKET "state_dir = \"~/file\"\n", "state_dir",

@@ -70,7 +70,10 @@ class Demo:
 
     def start(self):
         self.world.start()
-        self.stack = Stack(self.world, node="mx.nixie.test").start()
+        # which Postfix nixied asks for the times between attempts
+        os.environ["MAIL_CONFIG"] = str(self.world.postfix.config)
+        self.stack = Stack(self.world, node="mx.nixie.test",
+                           maillog=[self.world.postfix.log]).start()
 
     def stop(self):
         if self.stack is not None:
@@ -86,10 +89,13 @@ class Demo:
             print()
         return printed
 
-    def nixie(self, *words):
+    def nixie(self, *words, until=None):
+        """until: with what the lines begin that are left out."""
         command("nixie", *words)
         done = self.stack.nixied.tool(*words)
         text = (done.stdout + done.stderr).decode(errors="replace")
+        if until is not None:
+            text = text.partition(until)[0] + "..."
         show(text.rstrip("\n"))
 
     def settle(self):
@@ -174,17 +180,43 @@ class Demo:
         replies, _ = self.stack.send(["back@example.com"], SENDER)
         show(f"2 s later:    {replies['back@example.com']}")
 
+    def afterwards(self):
+        title("5. What becomes of mail in the queue: the delivery log")
+        say("Postfix took both, and the remote server refuses them: one for "
+            "good, one for a while. nixied reads that in Postfix's log. An "
+            "unknown user goes on the list at once, for a week.")
+        mark = self.stack.log.mark()
+        replies, _ = self.stack.send(["reject@example.com",
+                                      "defer@example.com"], SENDER)
+        for recipient, reply in replies.items():
+            show(f"{recipient + ':':<21}{reply}")
+        print()
+        for wanted in ("delay", "suppression_added"):
+            self.stack.log.wait(mark, type=wanted)
+        self.settle()
+        command("grep", "reject@.*bounced", "mail.log")
+        for line in self.world.postfix.log_text().splitlines():
+            if "<reject@" in line and "status=bounced" in line:
+                show(line)
+        print()
+        for wanted in ("bounce", "delay", "suppression_added"):
+            self.nixie("tail", "--no-follow", "--lines", "1", "--type", wanted)
+        print()
+        self.nixie("why", "reject@example.com", until="strikes:")
+        print()
+        self.nixie("health")
+
     def events(self):
-        title("5. The event log: a line for each outcome of each recipient")
+        title("6. The event log: a line for each outcome of each recipient")
         self.stack.log.wait(type="reception", recipient="back@example.com")
         self.settle()
-        self.nixie("tail", "--no-follow", "--lines", "50")
+        self.nixie("tail", "--no-follow", "--lines", "60")
         print()
         say("Each is one line of JSON, here the first refusal:")
         show_json(self.stack.log.since(type="suppressed")[0].line.decode())
 
     def history(self):
-        title("6. The history in Redis")
+        title("7. The history in Redis")
         for address in ("gone@example.com", "unknown@example.com"):
             self.nixie("key", address)
             key = oracle.history_key("nixie:", "recipient", address).decode()
@@ -216,6 +248,7 @@ class Demo:
                 "redis-cli -s $REDIS SET nixie:suppress:you@example.com ''",
                 "nixie tail",
                 "nixie why you@example.com",
+                "nixie health",
                 "nixie suppress list",
                 "telnet 127.0.0.1 $PORT",
                 "swaks -s 127.0.0.1 -p $PORT -t you@example.com",
@@ -228,7 +261,7 @@ class Demo:
             "The remote server refuses recipients that begin with reject "
             "(550), defer or full (4xx), and takes all others.")
         print(f"    events:       {self.stack.nixied.settings['event_log']}")
-        print(f"    Postfix log:  {self.world.postfix.log}\n")
+        print(f"    delivery log: {self.world.postfix.log}\n")
         say("To end it and remove everything:")
         print(f"    kill {os.getpid()}\n")
 
@@ -238,6 +271,7 @@ class Demo:
         self.over_smtp()
         self.with_sendmail()
         self.for_a_while()
+        self.afterwards()
         self.events()
         return self.history()
 

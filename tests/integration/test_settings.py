@@ -80,6 +80,9 @@ def test_configuration_errors_name_file_and_line(stack_maker):
         ("milter_socket_mode = \"0666\"\n", "everybody"),
         ("milter_socket = \"inet:8895@0.0.0.0\"\n", "allow_remote_mta"),
         ("refusal = \"250 2.0.0 fine\"\n", "refusal"),
+        ("client_event_rate = 100001\n", "0: no limit"),
+        ("delay_notice_after = 3\ndelay_notice_folder = \"/nonexistent\"\n",
+         "delay.en.txt"),
     )
     for text, told in rows:
         nixied.write(text)
@@ -87,6 +90,32 @@ def test_configuration_errors_name_file_and_line(stack_maker):
         assert status != 0, f"{text!r} was taken"
         assert told in printed, f"{text!r}: {printed}"
         assert str(nixied.config) in printed or ":" not in told, printed
+
+
+def test_what_hinders_a_start_is_told_before_it(stack_maker):
+    stack = stack_maker(start=False)
+    nixied = stack.nixied
+    password = nixied.root / "password"
+    password.write_text("secret\n")
+    password.chmod(0o640)  # root's: not for nixied's user
+    for name, value, told in (
+            ("redis_password_file", password, "may not read it: chgrp "),
+            ("state_dir", "/", "may not write in the folder /"),
+            ("user", "no-such-user", "useradd")):
+        before = nixied.settings.get(name)
+        nixied.settings[name] = value
+        nixied.write()
+        status, printed = nixied.check_configuration()
+        assert status == 1
+        assert (f"{nixied.config}: the file is good, but nixied would not "
+                f"start here: {name}") in printed and told in printed, printed
+        assert nixied.spawn().wait(20) == 1
+        assert told in nixied.error_text()
+        del nixied.settings[name]
+        if before is not None:
+            nixied.settings[name] = before
+    nixied.write()
+    assert nixied.check_configuration() == (0, f"{nixied.config}: good\n")
 
 
 def test_bounces_that_pass_nixied_never_stick_in_the_queue(

@@ -81,6 +81,8 @@ def test_key_prints_the_history_keys(stack, name):
     keys = run(stack, "key", address).splitlines()
     recipient = next(key for key in keys if f":recipient:{address}" in key)
     assert stack.redis.command("HGET", recipient, "receptions") == b"1"
+    assert any(f":evidence:{address}" in key for key in keys)
+    assert any(":waiting:example.com" in key for key in keys)
     domain = next(key for key in keys if ":domain:example.com" in key)
     assert int(stack.redis.command("HGET", domain, "receptions")) >= 1
 
@@ -124,8 +126,10 @@ def test_check_finds_nothing_wrong_here(stack):
     status, results = check_results(stack)
     assert status == 0, results
     for name in ("configuration", "nixied", "milter_socket", "redis",
-                 "smtpd_milters", "non_smtpd_milters", "postfix chroot"):
+                 "smtpd_milters", "non_smtpd_milters", "postfix chroot",
+                 "bounce_rules"):
         assert set(results[name]) == {"ok"}, name
+    assert results["maillog"] == ["note"]  # none is followed here
 
 
 def test_check_says_what_is_wrong(stack):
@@ -240,6 +244,63 @@ def test_tail_leaves_out_what_is_no_event(stack, tmp_path):
         assert done.stderr.count(b"no events") == 1
 
 
+def event_line(seq, type_, **members):
+    return json.dumps({
+        "schema": "nixie/1", "seq": seq,
+        "timestamp": "2026-11-21T20:36:32.208364Z",
+        "event_id": "01a1ffd3-2d50-7c31-ad0d-4055c249f1db", "type": type_,
+        "node": "mx", "instance": "8271eee00b2619d0", **members}) + "\n"
+
+
+def test_tail_tells_of_attempts_and_domains(stack, tmp_path):
+    path = tmp_path / "events.jsonl"
+    soon = "2026-11-21T20:41:32.000000Z"
+    path.write_text(
+        event_line(1, "mark", origin="maillog", maillog_position="x")
+        + event_line(2, "delay", recipient="ann@a.test", attempt=2,
+                     attempts_left=7, next_attempt_at=soon)
+        + event_line(3, "breaker_opened", reason="mailbox_full",
+                     expires_at=soon)
+        + event_line(4, "domain_down", recipient_domain="b.test",
+                     reason="unreachable", first_attempt_at=soon)
+        + event_line(5, "suppression_withheld", recipient="ann@c.test",
+                     withheld_by="breaker")
+        + event_line(6, "suppression_added", recipient="ann@d.test",
+                     reason="mailbox_full", suppression_pattern="ann@d.test",
+                     suppression_reason="mailbox_full"))
+    lines = [line.split(" ", 2)[2].split(None, 1) for line in run(
+        stack, "tail", "--no-follow", str(path)).splitlines()]
+    assert lines == [
+        ["delay", f"ann@a.test next_attempt_at={soon} attempt=2 "
+         "attempts_left=7"],
+        ["breaker_opened", f"all domains reason=mailbox_full "
+         f"expires_at={soon}"],
+        ["domain_down", f"b.test reason=unreachable first_attempt_at={soon}"],
+        ["suppression_withheld", "ann@c.test withheld_by=breaker"],
+        ["suppression_added", "ann@d.test reason=mailbox_full"]]
+    done = stack.nixied.tool("tail", "--no-follow", "-r", "ann", str(path))
+    assert b'"ann" has no @' in done.stderr
+
+
+def test_an_exempt_pattern_is_told(stack, name):
+    for pattern, told in ((f"postmaster@{name}.test", True),
+                          ("postmaster@", True), (f"@{name}.test", False)):
+        done = stack.nixied.tool("suppress", "add", pattern)
+        assert done.returncode == 0
+        assert (b"is exempt by the settings" in done.stderr) == told
+        run(stack, "suppress", "del", pattern)
+    stack.settle()
+
+
+def test_why_shows_a_percent_sign_once(stack, name, tmp_path):
+    path = tmp_path / "nixie.conf"
+    path.write_text(stack.nixied.config.read_text()
+                    + 'refusal = "550 5.7.1 100%% %R"\n')
+    stack.suppress(f"@{name}.test")
+    told = run(stack, "-c", str(path), "why", f"ann@{name}.test")
+    assert "refused: 550 5.7.1 100% listed" in told
+
+
 @pytest.fixture
 def other_redis(stack, name):
     """A Redis that the running nixied does not use."""
@@ -271,6 +332,7 @@ def test_check_asks_redis_as_nixied_does(stack, other_redis):
 
 @pytest.mark.parametrize("words, expected", [
     (("ACL", "SETUSER", "default", "-hmget"), "ACL"),
+    (("ACL", "SETUSER", "default", "-zremrangebyscore"), "ZREMRANGEBYSCORE"),
     (("CONFIG", "SET", "requirepass", "secret"), "redis_password_file"),
 ])
 def test_check_names_what_redis_refuses(stack, other_redis, words, expected):
