@@ -8,7 +8,7 @@
  *
  * Sendmail logs each exchanger that it tries in one run: a deferral waits
  * until it is known not to be the first of such lines, for two seconds at
- * most.
+ * most, by our clock or by the stamps of its own source.
  *
  * Threads  one.
  */

@@ -17,6 +17,9 @@ void maillog_trouble_begin(struct maillog_trouble *trouble, const char *path,
                            int cause, const char *text);
 void maillog_trouble_end(struct maillog_trouble *trouble, const char *path);
 
+/* A file that is not waited for. */
+void maillog_trouble_passed(const char *path);
+
 /* For log lines; returns escaped. */
 const char *maillog_trouble_path(const char *path,
                                  char escaped[MAILLOG_PATH_SIZE]);

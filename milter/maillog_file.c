@@ -127,33 +127,34 @@ static void leave(struct maillog_file *file)
 }
 
 /*
- * Opens the file at index, or the next younger one that can be read. The row's
- * last is waited for; of the others those that cannot be read are lost.
+ * Opens the file at index, or the next younger one that can be read. While
+ * there is none that can, all are waited for; else those before it are lost.
  */
 static struct maillog_input *open_from(struct maillog_file *file,
                                        const struct maillog_rotation *rotation,
                                        size_t index)
 {
-    for (; index < rotation->count; index++) {
-        const struct maillog_rotation_file *found = &rotation->file[index];
-        struct error error;
-        struct maillog_input *input = maillog_rotation_open(found, &error);
-        char path[MAILLOG_PATH_SIZE];
+    struct error error;
+    int cause = 0;
+
+    for (size_t i = index; i < rotation->count; i++) {
+        struct maillog_input *input =
+            maillog_rotation_open(&rotation->file[i], &error);
 
         if (input != NULL) {
+            for (; index < i; index++) {
+                maillog_trouble_passed(rotation->file[index].path);
+                file->lost_files++;
+            }
             return input;
         }
-        if (errno == ENOENT || errno == ESTALE) {
+        cause = errno;
+        if (cause == ENOENT || cause == ESTALE) {
             return NULL; /* they move just now: look again */
         }
-        if (found->current) {
-            begin_trouble(file, errno, &error);
-            return NULL;
-        }
-        file->lost_files++;
-        log_error("maillog lost: path=%s error=\"%s\": its lines are passed "
-                  "over",
-                  maillog_trouble_path(found->path, path), error.text);
+    }
+    if (cause != 0) {
+        begin_trouble(file, cause, &error);
     }
     return NULL;
 }

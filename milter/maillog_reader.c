@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define SKIPS        64   /* sources, and some that are followed no more */
+#define CLOCKS       16   /* more sources share them */
 #define HELD_MAX     1000 /* lines that wait behind a deferral */
 #define HELD_WAIT_MS 2000
 
@@ -36,7 +37,9 @@ struct maillog_reader {
     size_t skip_count;
     struct held held[HELD_MAX]; /* a ring */
     size_t held_first, held_count;
-    int64_t seen_us; /* the stamp of the last line of use */
+    /* the stamp of the last line of use; one log may be read far behind another
+     */
+    int64_t seen_us[CLOCKS];
     struct maillog_reader_state state;
 };
 
@@ -266,6 +269,12 @@ static uint64_t add_to_hash(uint64_t hash, struct text text)
     return hash * UINT64_C(1099511628211);
 }
 
+static int64_t *clock_of(struct maillog_reader *reader,
+                         const struct maillog_line *line)
+{
+    return &reader->seen_us[line->source % CLOCKS];
+}
+
 /* What lines of one run about the same recipients have in common. */
 static uint64_t run_of(const struct maillog_record *record)
 {
@@ -340,7 +349,8 @@ bool maillog_reader_release(struct maillog_reader *reader, bool all)
         const struct held *held = held_at(reader, 0);
 
         if (!all && held->deferral && !held->superseded &&
-            reader->held_count < HELD_MAX && reader->seen_us < held->until_us &&
+            reader->held_count < HELD_MAX &&
+            *clock_of(reader, &held->line) < held->until_us &&
             clock_monotonic_ms() < held->until_ms) {
             return true;
         }
@@ -366,7 +376,7 @@ bool maillog_reader_line(struct maillog_reader *reader,
     if (kind == MAILLOG_NOTHING) {
         return true;
     }
-    reader->seen_us = record.timestamp_us;
+    *clock_of(reader, line) = record.timestamp_us;
     if (reader->held_count > 0 && kind == MAILLOG_OUTCOME && record.sendmail) {
         supersede(reader, run_of(&record));
     }

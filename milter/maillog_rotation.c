@@ -489,6 +489,30 @@ static size_t first_since(const struct maillog_rotation *rotation,
     return rotation->count;
 }
 
+/* The one in the row that cannot be opened any more, but was; else count. */
+static size_t find_closed(const struct maillog_rotation *rotation,
+                          const struct maillog_position *position)
+{
+    size_t index = 0;
+    struct maillog_input *input = NULL;
+    struct error ignored;
+
+    while (index < rotation->count &&
+           (rotation->file[index].odd ||
+            rotation->file[index].device != position->device ||
+            rotation->file[index].inode != position->inode)) {
+        index++;
+    }
+    if (index < rotation->count) {
+        input = maillog_rotation_open(&rotation->file[index], &ignored);
+    }
+    if (input != NULL) { /* it has another's number */
+        maillog_input_free(input);
+        index = rotation->count;
+    }
+    return index;
+}
+
 size_t maillog_rotation_after(const struct maillog_rotation *rotation,
                               const struct maillog_position *position)
 {
@@ -498,5 +522,9 @@ size_t maillog_rotation_after(const struct maillog_rotation *rotation,
     bool in_row = input != NULL && !rotation->file[index].odd;
 
     maillog_input_free(input);
+    if (!in_row) {
+        index = find_closed(rotation, position);
+        in_row = index < rotation->count;
+    }
     return in_row ? index + 1 : first_since(rotation, position->modified_us);
 }

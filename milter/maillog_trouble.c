@@ -44,3 +44,12 @@ void maillog_trouble_end(struct maillog_trouble *trouble, const char *path)
     }
     trouble->cause = 0;
 }
+
+void maillog_trouble_passed(const char *path)
+{
+    char escaped[MAILLOG_PATH_SIZE];
+
+    log_error("maillog lost: path=%s: cannot be read, its lines are passed "
+              "over",
+              maillog_trouble_path(path, escaped));
+}

@@ -521,6 +521,47 @@ a_file_that_may_not_be_read_is_told_once_and_tried_again(void **state)
     maillog_file_free(reader.file);
 }
 
+/* It is open, or what comes after it is to be read as little. */
+static void files_that_may_not_be_read_any_more_are_no_loss(void **state)
+{
+    const struct maillog_folder *folder = *state;
+    bool root = geteuid() == 0;
+    char rotated[256];
+    struct reader reader;
+
+    maillog_folder_append(folder, "", "one\n");
+    assert_int_equal(chmod(folder->path, 0755), 0);
+    assert_int_equal(chmod(folder->log, 0644), 0);
+    reader = follow_log(folder);
+    expect(&reader, "one ");
+    maillog_folder_rename(folder, "", ".1"); /* it stays open */
+    maillog_folder_path(folder, ".1", rotated);
+    assert_int_equal(chmod(rotated, 0), 0);
+    maillog_folder_append(folder, "", "two\n");
+    assert_int_equal(chmod(folder->log, 0644), 0);
+    assert_int_equal(root ? seteuid(65534) : 0, 0);
+    expect_later(&reader, "two ");
+    assert_int_equal(root ? seteuid(0) : 0, 0);
+    assert_int_equal(logged.errors, 0);
+    maillog_folder_rename(folder, ".1", ".3");
+    maillog_folder_rename(folder, "", ".2");
+    maillog_folder_append(folder, ".1", "three\n");
+    assert_int_equal(chmod(rotated, 0), 0);
+    maillog_folder_append(folder, "", "four\n");
+    assert_int_equal(chmod(folder->log, 0), 0);
+    assert_int_equal(root ? seteuid(65534) : 0, 0);
+    expect_later(&reader, "");
+    expect_later(&reader, "");
+    assert_int_equal(root ? seteuid(0) : 0, 0);
+    assert_int_equal(logged.errors, 1); /* once, and they are waited for */
+    assert_int_equal(chmod(rotated, 0644), 0);
+    assert_int_equal(chmod(folder->log, 0644), 0);
+    expect_later(&reader, "three ");
+    expect_later(&reader, "four ");
+    assert_int_equal(state_of(&reader).lost_files, 0);
+    maillog_file_free(reader.file);
+}
+
 static void what_is_no_file_is_told(void **state)
 {
     const struct maillog_folder *folder = *state;
@@ -834,6 +875,7 @@ int main(void)
         IN_FOLDER(a_file_moved_to_another_disk_is_known_by_what_it_begins_with),
         IN_FOLDER(the_log_may_be_a_link_that_is_set_anew),
         IN_FOLDER(a_file_that_may_not_be_read_is_told_once_and_tried_again),
+        IN_FOLDER(files_that_may_not_be_read_any_more_are_no_loss),
         IN_FOLDER(what_is_no_file_is_told),
         IN_FOLDER(a_damaged_file_gives_what_it_has_and_is_told),
         IN_FOLDER(a_file_that_is_still_being_compressed_is_waited_for),

@@ -303,11 +303,26 @@ static void deferral_comes_when_the_log_is_two_seconds_older(void **state)
         feed(bench, 1, 1, AT("02") PF("3F1A2C0B7D", "b@x.example", PF_SENT)));
     assert_int_equal(bench->got.shown->len, 0); /* in their order */
     assert_true(
-        feed(bench, 1, 2, AT("03") PF("3F1A2C0B7D", "c@x.example", PF_SENT)));
+        feed(bench, 0, 2, AT("03") PF("3F1A2C0B7D", "c@x.example", PF_SENT)));
     assert_int_equal(bench->got.shown->len, 3);
     expect(bench, 0, "delay a@x.example 1", 0, 2, 0);
     expect(bench, 1, "delivery b@x.example 1", 1, 2, 0);
-    expect(bench, 2, "delivery c@x.example 1", 1, 3, 0);
+    expect(bench, 2, "delivery c@x.example 1", 0, 3, 0);
+}
+
+static void a_log_that_is_ahead_makes_no_deferral_of_another_old(void **state)
+{
+    struct bench *bench = *state;
+
+    assert_true(feed(bench, 0, 1,
+                     AT("01") SM("7", "60215wXk003007") "<a@x.example>" LATER));
+    assert_true(
+        feed(bench, 1, 1, AT("09") PF("3F1A2C0B7D", "b@x.example", PF_SENT)));
+    assert_true(feed(bench, 0, 2,
+                     AT("01") SM("7", "60215wXk003007") "<a@x.example>" SENT));
+    assert_int_equal(bench->got.shown->len, 2);
+    expect(bench, 0, "delivery b@x.example 1", 1, 2, 0);
+    expect(bench, 1, "delivery a@x.example 1", 0, 3, 0);
 }
 
 static void more_lines_than_can_wait_push_the_first_out(void **state)
@@ -515,6 +530,7 @@ int main(void)
         TEST(deferral_of_the_first_exchanger_is_no_event),
         TEST(deferrals_of_other_runs_and_recipients_stay),
         TEST(deferral_comes_when_the_log_is_two_seconds_older),
+        TEST(a_log_that_is_ahead_makes_no_deferral_of_another_old),
         TEST(more_lines_than_can_wait_push_the_first_out),
         TEST(who_waits_expires_once_each),
         TEST(a_reader_killed_at_any_event_gives_each_once),
