@@ -13,6 +13,7 @@
 #define FLUSH_MS   2000
 #define COUNT_SIZE 24
 #define SHOWN_MAX  300
+#define TRIM_MAX   1000 /* texts that one flush removes */
 
 struct held {
     uint64_t count;
@@ -311,11 +312,24 @@ static bool read_held(struct flight *flight, struct held *held)
 
 /* --- what is too much -------------------------------------------------- */
 
-/* Asks for the rarest, as many as are too many. */
-static bool queue_surplus(struct flight *flight)
+static bool queue_count(struct flight *flight)
+{
+    const char *words[] = {"ZCARD", flight->unclassified->texts.text};
+    const size_t lengths[] = {5, flight->unclassified->texts.length};
+
+    return queue(flight, words, lengths, 2);
+}
+
+/*
+ * Asks for the rarest, as many as are too many; if somebody has put in far
+ * more than that, for a part of them: an answer must come in time.
+ */
+static bool queue_surplus(struct flight *flight, long long surplus)
 {
     char last[COUNT_SIZE];
-    int digits = snprintf(last, sizeof last, "-%d", UNCLASSIFIED_MAX + 1);
+    int digits =
+        snprintf(last, sizeof last, "%d",
+                 surplus > TRIM_MAX ? TRIM_MAX - 1 : -(UNCLASSIFIED_MAX + 1));
     const char *words[] = {"ZRANGE", flight->unclassified->texts.text, "0",
                            last};
     const size_t lengths[] = {6, flight->unclassified->texts.length, 1,
@@ -350,11 +364,12 @@ static bool queue_orphans(struct flight *flight, size_t *queued)
     return true;
 }
 
+/* surplus: NULL, nothing is too much. */
 static void trim(struct flight *flight, const redisReply *surplus)
 {
     size_t queued = 0;
 
-    if (surplus->type == REDIS_REPLY_ARRAY) {
+    if (surplus != NULL && surplus->type == REDIS_REPLY_ARRAY) {
         for (size_t i = 0; i < surplus->elements; i++) {
             const redisReply *text = surplus->element[i];
 
@@ -378,17 +393,29 @@ static void trim(struct flight *flight, const redisReply *surplus)
     }
 }
 
+static void trim_surplus(struct flight *flight, long long surplus)
+{
+    redisReply *reply =
+        queue_surplus(flight, surplus) ? next_reply(flight, "ZRANGE") : NULL;
+
+    if (reply != NULL) {
+        trim(flight, reply);
+    }
+    freeReplyObject(reply);
+}
+
 static void fly(struct flight *flight)
 {
     struct table *sent = flight->unclassified->sent;
-    redisReply *surplus;
+    long long surplus = 0;
+    redisReply *reply;
 
     for (size_t i = 0; i < sent->count; i++) {
         if (!queue_held(flight, &sent->held[i])) {
             return;
         }
     }
-    if (!queue_surplus(flight)) {
+    if (!queue_count(flight)) {
         return;
     }
     for (size_t i = 0; i < sent->count; i++) {
@@ -396,11 +423,19 @@ static void fly(struct flight *flight)
             return;
         }
     }
-    surplus = next_reply(flight, "ZRANGE");
-    if (surplus != NULL) {
-        trim(flight, surplus);
+    reply = next_reply(flight, "ZCARD");
+    if (reply == NULL) {
+        return;
     }
-    freeReplyObject(surplus);
+    if (reply->type == REDIS_REPLY_INTEGER) {
+        surplus = reply->integer - UNCLASSIFIED_MAX;
+    }
+    freeReplyObject(reply);
+    if (surplus > 0) {
+        trim_surplus(flight, surplus);
+    } else {
+        trim(flight, NULL);
+    }
 }
 
 bool unclassified_flush(struct unclassified *unclassified, struct error *error)

@@ -273,6 +273,27 @@ unclassified_flush_trims_both_keys_to_the_most_frequent(void **state)
     unclassified_free(unclassified);
 }
 
+/* In parts: as much as somebody put in could not be answered in time. */
+static void unclassified_flush_ends_with_far_too_many_in_redis(void **state)
+{
+    const char *plant[] = {"EVAL",
+                           "for i = 1, 2500 do redis.call('ZADD', KEYS[1], "
+                           "0.5, 'planted ' .. i) end",
+                           "1", TEXTS};
+    struct world *world = *state;
+    struct unclassified *unclassified = start(world);
+
+    world_operate_bytes(world, 4, plant, NULL);
+    add(unclassified, "one", 1);
+    flush(unclassified);
+    assert_int_equal(size_of(world, "ZCARD", TEXTS), 1501);
+    add(unclassified, "one", 1);
+    flush(unclassified);
+    assert_int_equal(size_of(world, "ZCARD", TEXTS), UNCLASSIFIED_MAX);
+    assert_int_equal(count_of(world, text_of("one")), 2);
+    unclassified_free(unclassified);
+}
+
 static void unclassified_flush_tells_of_a_key_of_somebody_else(void **state)
 {
     struct world *world = *state;
@@ -405,6 +426,7 @@ int main(void)
         WITH_EMPTY(unclassified_flush_asks_nobody_when_nothing_is_held),
         WITH_EMPTY(unclassified_holds_so_many_and_drops_the_rarest),
         WITH_EMPTY(unclassified_flush_trims_both_keys_to_the_most_frequent),
+        WITH_EMPTY(unclassified_flush_ends_with_far_too_many_in_redis),
         WITH_EMPTY(unclassified_flush_tells_of_a_key_of_somebody_else),
         WITH_EMPTY(unclassified_loses_nothing_among_threads),
         WITH_EMPTY(unclassified_add_does_not_wait_for_a_stopped_server),
