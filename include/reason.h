@@ -130,4 +130,10 @@ const char *reason_group_name(enum reason_group group);
 const char *reason_action_name(enum reason_action action);
 const char *reason_blame_name(enum reason_blame blame);
 
+/*
+ * Of a complaint, by its Feedback-Type (RFC 5965 3.1 and 7.3) in letters of any
+ * case; opt-outs are older than it.
+ */
+enum reason reason_of_feedback(struct text feedback_type);
+
 #endif

@@ -21,7 +21,4 @@ void report_verdict(const struct bounce_rules *rules,
                     const struct report_recipient *recipient,
                     struct verdict *verdict, struct text *said);
 
-/* Of a complaint: its Feedback-Type decides. */
-enum reason report_feedback_reason(struct text feedback_type);
-
 #endif

@@ -72,7 +72,7 @@ static void judge(const struct report_run *run, struct row *row)
     row->status[0] = '\0';
     row->said = (struct text){NULL, 0};
     if (row->report->kind == REPORT_FEEDBACK) {
-        row->reason = report_feedback_reason(row->report->feedback.type);
+        row->reason = reason_of_feedback(row->report->feedback.type);
         (void)snprintf(row->rule, sizeof row->rule, "feedback");
     } else if (is_delivered(row->recipient)) {
         row->reason = REASON_DELIVERED;

@@ -8,7 +8,6 @@
 #include "store_key.h"
 
 #include <stdlib.h>
-#include <strings.h>
 
 #define SHARED_STRIKES 2 /* messages that nobody has a copy of both */
 
@@ -146,29 +145,9 @@ static void judge_reply(struct outcome_judge *judge,
     event->rule = text_of(verdict_rule_name(verdict, judge->rule));
 }
 
-/* RFC 5965 3.1 and 7.3, in letters of any case; opt-outs are older than it. */
 static void judge_feedback(const struct event *event, struct verdict *verdict)
 {
-    static const struct {
-        const char *feedback_type;
-        enum reason reason;
-    } rows[] = {
-        {"abuse", REASON_COMPLAINT},          {"fraud", REASON_COMPLAINT},
-        {"virus", REASON_COMPLAINT},          {"opt-out", REASON_UNSUBSCRIBE},
-        {"opt-out-list", REASON_UNSUBSCRIBE},
-    };
-    struct text type = event->feedback_type;
-
-    verdict->reason = REASON_FEEDBACK_OTHER;
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        struct text name = text_of(rows[i].feedback_type);
-
-        if (type.length == name.length &&
-            strncasecmp(type.bytes, name.bytes, name.length) == 0) {
-            verdict->reason = rows[i].reason;
-            break;
-        }
-    }
+    verdict->reason = reason_of_feedback(event->feedback_type);
     verdict->failure_type = reason_facts(verdict->reason)->failure_type;
 }
 

@@ -1,5 +1,7 @@
 #include "reason.h"
 
+#include <strings.h>
+
 #define ROW(reason, name, group, type, action, class, blames, meaning)         \
     [REASON_##reason] = {name,                                                 \
                          REASON_GROUP_##group,                                 \
@@ -191,4 +193,26 @@ const char *reason_blame_name(enum reason_blame blame)
     };
 
     return names[blame];
+}
+
+enum reason reason_of_feedback(struct text feedback_type)
+{
+    static const struct {
+        const char *feedback_type;
+        enum reason reason;
+    } rows[] = {
+        {"abuse", REASON_COMPLAINT},          {"fraud", REASON_COMPLAINT},
+        {"virus", REASON_COMPLAINT},          {"opt-out", REASON_UNSUBSCRIBE},
+        {"opt-out-list", REASON_UNSUBSCRIBE},
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct text name = text_of(rows[i].feedback_type);
+
+        if (feedback_type.length == name.length &&
+            strncasecmp(feedback_type.bytes, name.bytes, name.length) == 0) {
+            return rows[i].reason;
+        }
+    }
+    return REASON_FEEDBACK_OTHER;
 }

@@ -97,22 +97,3 @@ void report_verdict(const struct bounce_rules *rules,
         verdict->failure_type = FAILURE_TYPE_IGNORED;
     }
 }
-
-enum reason report_feedback_reason(struct text feedback_type)
-{
-    static const struct feedback_row {
-        const char *type;
-        enum reason reason;
-    } rows[] = {
-        {"abuse", REASON_COMPLAINT},          {"fraud", REASON_COMPLAINT},
-        {"virus", REASON_COMPLAINT},          {"opt-out", REASON_UNSUBSCRIBE},
-        {"opt-out-list", REASON_UNSUBSCRIBE},
-    };
-
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        if (report_text_equals(feedback_type, rows[i].type)) {
-            return rows[i].reason;
-        }
-    }
-    return REASON_FEEDBACK_OTHER;
-}

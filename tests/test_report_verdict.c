@@ -121,14 +121,12 @@ static void report_verdict_of_many_passes_over_the_whole_text(void **state)
 static void report_verdict_of_a_complaint_goes_by_its_type(void **state)
 {
     (void)state;
-    assert_int_equal(report_feedback_reason(text_of("abuse")),
-                     REASON_COMPLAINT);
-    assert_int_equal(report_feedback_reason(text_of("Opt-Out")),
+    assert_int_equal(reason_of_feedback(text_of("abuse")), REASON_COMPLAINT);
+    assert_int_equal(reason_of_feedback(text_of("Opt-Out")),
                      REASON_UNSUBSCRIBE);
-    assert_int_equal(report_feedback_reason(text_of("not-spam")),
+    assert_int_equal(reason_of_feedback(text_of("not-spam")),
                      REASON_FEEDBACK_OTHER);
-    assert_int_equal(report_feedback_reason(text_of(NULL)),
-                     REASON_FEEDBACK_OTHER);
+    assert_int_equal(reason_of_feedback(text_of(NULL)), REASON_FEEDBACK_OTHER);
 }
 
 int main(void)
