@@ -1,7 +1,7 @@
 #include "bounce_rules_shipped.h"
 
-#include <stdio.h>
-#include <stdlib.h>
+#include "beside_program.h"
+
 #include <string.h>
 #include <unistd.h>
 
@@ -15,22 +15,12 @@
 
 char *bounce_rules_shipped(void)
 {
-    char path[PATH_SIZE + sizeof BUILT];
-    ssize_t length;
-    char *slash;
+    char path[PATH_SIZE];
 
     if (access(INSTALLED, R_OK) == 0) {
         return strdup(INSTALLED);
     }
-    length = readlink("/proc/self/exe", path, PATH_SIZE);
-    if (length <= 0 || length == PATH_SIZE) {
-        return NULL;
-    }
-    path[length] = '\0';
-    slash = strrchr(path, '/');
-    if (slash == NULL) {
-        return NULL;
-    }
-    (void)strcpy(slash, BUILT);
-    return access(path, R_OK) == 0 ? strdup(path) : NULL;
+    return beside_program(BUILT, path, sizeof path) && access(path, R_OK) == 0
+               ? strdup(path)
+               : NULL;
 }

@@ -1,5 +1,7 @@
 #include "delay_notice_template.h"
 
+#include "beside_program.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <glib.h>
@@ -243,25 +245,6 @@ static bool is_folder(const char *path)
     return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
 }
 
-/* Beside the program that runs, as in a tree where it was built. */
-static bool find_built(char path[PATH_SIZE])
-{
-    ssize_t length =
-        readlink("/proc/self/exe", path, PATH_SIZE - sizeof FOLDER_BUILT);
-    char *slash;
-
-    if (length <= 0 || (size_t)length == PATH_SIZE - sizeof FOLDER_BUILT) {
-        return false;
-    }
-    path[length] = '\0';
-    slash = strrchr(path, '/');
-    if (slash == NULL) {
-        return false;
-    }
-    (void)strcpy(slash, FOLDER_BUILT);
-    return is_folder(path);
-}
-
 /* Only what nobody configured may be elsewhere. */
 static const char *find_folder(const char *configured, char buffer[PATH_SIZE])
 {
@@ -271,7 +254,9 @@ static const char *find_folder(const char *configured, char buffer[PATH_SIZE])
     if (is_folder(FOLDER_INSTALLED)) {
         return FOLDER_INSTALLED;
     }
-    return find_built(buffer) ? buffer : configured;
+    return beside_program(FOLDER_BUILT, buffer, PATH_SIZE) && is_folder(buffer)
+               ? buffer
+               : configured;
 }
 
 static const char advice[] =
