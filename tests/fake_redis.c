@@ -1,5 +1,7 @@
 #include "fake_redis.h"
 
+#include "text.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -136,23 +138,33 @@ static bool answer(struct peer *peer, struct fake_redis_script script)
 
 /*
  * Says all of a bulk string of BLOCK_SIZE zeros, and reads only then: half
- * of a deadlock, if the peer does the same. True once it is out.
+ * of a deadlock, if the peer does the same. True once it is out, which may
+ * take several calls: a socket that is full takes the rest later.
  */
 static bool block(struct peer *peer)
 {
     static const char header[] = "$1048576\r\n";
-    size_t head = sizeof header - 1;
+    const size_t head = sizeof header - 1;
+    const size_t end = head + BLOCK_SIZE;
     char zeros[4096];
 
     memset(zeros, '0', sizeof zeros);
-    while (peer->said < head + BLOCK_SIZE) {
-        size_t left = head + BLOCK_SIZE - peer->said;
-        ssize_t sent = peer->said < head
-                           ? send(peer->fd, header + peer->said,
-                                  head - peer->said, MSG_NOSIGNAL)
-                           : send(peer->fd, zeros, left < 4096 ? left : 4096,
-                                  MSG_NOSIGNAL);
+    while (peer->said < end + 2) {
+        struct text part = {"\r\n", 2};
+        ssize_t sent;
 
+        if (peer->said < head) {
+            part = (struct text){header, head};
+            part.bytes += peer->said;
+            part.length -= peer->said;
+        } else if (peer->said < end) {
+            part = (struct text){zeros, end - peer->said};
+            part.length = part.length < 4096 ? part.length : 4096;
+        } else {
+            part.bytes += peer->said - end;
+            part.length -= peer->said - end;
+        }
+        sent = send(peer->fd, part.bytes, part.length, MSG_NOSIGNAL);
         if (sent < 0) {
             return false;
         }
@@ -164,15 +176,8 @@ static bool block(struct peer *peer)
 static void serve(struct peer *peer, short events,
                   struct fake_redis_script script)
 {
-    bool ready = script.manner != FAKE_REDIS_BLOCK;
+    bool ready = script.manner != FAKE_REDIS_BLOCK || block(peer);
 
-    if (!ready && peer->said < BLOCK_SIZE) {
-        ready = block(peer);
-        if (ready && !say(peer, "\r\n", 2)) {
-            hang_up(peer);
-            return;
-        }
-    }
     if (ready && (events & (POLLIN | POLLHUP)) != 0 && !hear(peer)) {
         hang_up(peer);
     } else if (!answer(peer, script)) {
