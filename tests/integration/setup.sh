@@ -13,7 +13,7 @@ setup_test_packages=(libcmocka-dev python3-pytest python3-jsonschema
     miltertest jq mandoc gzip xz-utils zstd bzip2 systemd-journal-remote)
 # for the Sendmail of setup_sendmail: m4 makes its configuration
 setup_sendmail_packages=(m4 libsasl2-modules)
-setup_sendmail_folder=/var/cache/nixie-tests/sendmail
+setup_unpacked=/var/cache/nixie-tests
 
 setup_say() {
     printf '%s: %s\n' "$setup_program" "$*"
@@ -97,23 +97,23 @@ setup_install() {
     done
 }
 
-# setup_sendmail: Sendmail's programs in a folder of their own, as its packages
-# would remove Postfix. Only the libraries are installed. The folder stays for
-# the next time; delete it at will.
-setup_sendmail() {
-    local folder=$setup_sendmail_folder new=$setup_sendmail_folder.new
-    local libraries package
-    [ -x "$folder/usr/libexec/sendmail/sendmail" ] ||
+# setup_unpack FOLDER PROGRAM PACKAGE…: packages in a folder of their own, as
+# they would remove what the host has. Only their libraries are installed. The
+# folder, which has PROGRAM then, stays for the next time; delete it at will.
+setup_unpack() {
+    local folder=$1 program=$2 new=$1.new libraries package
+    shift 2
+    [ -x "$folder/$program" ] ||
         setup_quietly "apt-get update" apt-get update -qq
-    mapfile -t libraries < <(apt-cache depends sendmail-bin |
-        sed -n 's/^ *Depends: \(lib[^ ]*\)$/\1/p')
-    setup_install "${setup_sendmail_packages[@]}" "${libraries[@]}"
-    [ ! -x "$folder/usr/libexec/sendmail/sendmail" ] || return 0
-    setup_say "unpacking Sendmail into $folder"
+    mapfile -t libraries < <(apt-cache depends "$@" |
+        sed -n 's/^ *Depends: \(lib[^ ]*\)$/\1/p' | sort -u)
+    setup_install "${libraries[@]}"
+    [ ! -x "$folder/$program" ] || return 0
+    setup_say "unpacking $* into $folder"
     rm -rf "$new" "$folder"
     mkdir -p "$new"
     (cd "$new" && setup_quietly "apt-get download" apt-get download -qq \
-        sendmail-bin sendmail-base sendmail-cf) || exit
+        "$@") || exit
     for package in "$new"/*.deb; do
         setup_quietly "dpkg -x" dpkg -x "$package" "$new/unpacked"
         rm "$package"
@@ -121,6 +121,19 @@ setup_sendmail() {
     chmod -R u=rwX,go=rX "$new/unpacked" # nothing set-group-ID
     mv "$new/unpacked" "$folder"
     rmdir "$new"
+}
+
+# setup_sendmail: Sendmail's programs; its packages would remove Postfix.
+setup_sendmail() {
+    setup_install "${setup_sendmail_packages[@]}"
+    setup_unpack "$setup_unpacked/sendmail" usr/libexec/sendmail/sendmail \
+        sendmail-bin sendmail-base sendmail-cf
+}
+
+# setup_shippers: log shippers; the packages of each would remove the other.
+setup_shippers() {
+    setup_unpack "$setup_unpacked/rsyslog" usr/sbin/rsyslogd rsyslog
+    setup_unpack "$setup_unpacked/syslog-ng" usr/sbin/syslog-ng syslog-ng-core
 }
 
 # setup_quietly TITLE COMMAND…: its output only when it fails.
