@@ -248,8 +248,8 @@ def test_entry_with_a_time_to_live_ends_by_itself(stack, name):
     assert replies[address].code == 550
     assert "suppression_expires_at" in stack.log.wait(mark, type="suppressed")
     wait_until(lambda: stack.send([address])[0][address].code == 250,
-               "the entry ends", 5, pause=0.2)
-    assert 1.5 < time.monotonic() - start < 3.5
+               "the entry ends", 15, pause=0.2)
+    assert time.monotonic() - start > 1.5
 
 
 def test_deleted_entry_lets_the_next_rcpt_through(stack, name):
