@@ -130,15 +130,20 @@ enum event_member_kind {
     EVENT_MEMBER_BOOLEAN, /* an int64_t: 0, 1 or EVENT_UNKNOWN */
 };
 
+#define EVENT_OPENING 32 /* bytes: ,"NAME":" and padding */
+
 struct event_member {
     const char *name;
     size_t name_length;
     enum event_member_kind kind;
     size_t offset; /* in struct event */
     size_t limit;  /* most bytes of a text, before escaping; else 0 */
+    char opening[EVENT_OPENING]; /* ,"NAME":" of a text, else ,"NAME": */
 };
 
-extern const struct event_member event_members[];
+#define EVENT_MEMBERS 79
+
+extern const struct event_member event_members[EVENT_MEMBERS];
 extern const size_t event_member_count;
 
 #endif

@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 
 struct text {
     const char *bytes; /* NULL: unknown; not the same as empty */
@@ -16,12 +17,29 @@ struct text {
 };
 
 /* Of a NUL-terminated string, borrowed; unknown when string is NULL. */
-struct text text_of(const char *string);
+static inline struct text text_of(const char *string)
+{
+    struct text text = {string, string == NULL ? 0 : strlen(string)};
+    return text;
+}
 
-bool text_is(struct text text, const char *string);
+static inline bool text_is(struct text text, const char *string)
+{
+    return text.bytes != NULL && strlen(string) == text.length &&
+           memcmp(text.bytes, string, text.length) == 0;
+}
 
 /* Copies at most size - 1 bytes and a NUL; returns the length copied. */
-size_t text_copy(struct text text, char *buffer, size_t size);
+static inline size_t text_copy(struct text text, char *buffer, size_t size)
+{
+    size_t length = text.length < size ? text.length : size - 1;
+
+    if (length > 0) {
+        memcpy(buffer, text.bytes, length);
+    }
+    buffer[length] = '\0';
+    return length;
+}
 
 /*
  * Makes text printable ASCII for log lines and terminals: other bytes, the

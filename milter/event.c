@@ -3,21 +3,17 @@
 #include <pthread.h>
 #include <string.h>
 
+/* clang-format off: it knows no members that stand alone */
+#define MEMBER(member, kind, limit, opening)                                   \
+    {#member, sizeof #member - 1, kind, offsetof(struct event, member),        \
+     limit, opening}
 #define TEXT(member, limit)                                                    \
-    {                                                                          \
-#member, sizeof #member - 1, EVENT_MEMBER_TEXT,                        \
-            offsetof(struct event, member), limit                              \
-    }
+    MEMBER(member, EVENT_MEMBER_TEXT, limit, ",\"" #member "\":\"")
 #define INTEGER(member)                                                        \
-    {                                                                          \
-#member, sizeof #member - 1, EVENT_MEMBER_INTEGER,                     \
-            offsetof(struct event, member), 0                                  \
-    }
+    MEMBER(member, EVENT_MEMBER_INTEGER, 0, ",\"" #member "\":")
 #define BOOLEAN(member)                                                        \
-    {                                                                          \
-#member, sizeof #member - 1, EVENT_MEMBER_BOOLEAN,                     \
-            offsetof(struct event, member), 0                                  \
-    }
+    MEMBER(member, EVENT_MEMBER_BOOLEAN, 0, ",\"" #member "\":")
+/* clang-format on */
 
 /*
  * In the order of the line: what identifies an event stands before what

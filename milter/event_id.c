@@ -8,8 +8,7 @@
 
 #define RANDOM_BYTES 10 /* of one id */
 #define ID_BYTES     16
-/* One system call for 25 ids; up to 256 bytes it is never interrupted. */
-#define POOL_SIZE ((size_t)25 * RANDOM_BYTES)
+#define POOL_SIZE    ((size_t)409 * RANDOM_BYTES) /* one system call for it */
 
 struct event_id_source {
     pthread_mutex_t lock; /* guards the pool */
@@ -32,36 +31,61 @@ struct event_id_source *event_id_source_new(void)
     return source;
 }
 
+/* It waits only while the system starts; a signal may end it early. */
+static void fill(struct event_id_source *source)
+{
+    size_t filled = 0;
+
+    while (filled < sizeof source->pool) {
+        ssize_t got = getrandom(source->pool + filled,
+                                sizeof source->pool - filled, 0);
+
+        if (got < 0 && errno != EINTR) {
+            break;
+        }
+        filled += got > 0 ? (size_t)got : 0;
+    }
+    source->used = 0;
+}
+
 static void take_random(struct event_id_source *source,
                         unsigned char bytes[RANDOM_BYTES])
 {
     (void)pthread_mutex_lock(&source->lock);
     if (source->used == sizeof source->pool) {
-        /* it waits only while the system starts, and fails only for EINTR */
-        while (getrandom(source->pool, sizeof source->pool, 0) < 0 &&
-               errno == EINTR) {
-        }
-        source->used = 0;
+        fill(source);
     }
     memcpy(bytes, source->pool + source->used, RANDOM_BYTES);
     source->used += RANDOM_BYTES;
     (void)pthread_mutex_unlock(&source->lock);
 }
 
+static inline char *write_hex(char *at, const unsigned char *bytes,
+                              size_t length)
+{
+    static const char digits[] = "0123456789abcdef";
+
+    for (size_t i = 0; i < length; i++) {
+        *at++ = digits[bytes[i] >> 4];
+        *at++ = digits[bytes[i] & 15];
+    }
+    return at;
+}
+
 static void write_id(const unsigned char bytes[ID_BYTES],
                      char id[EVENT_ID_SIZE])
 {
-    static const char digits[] = "0123456789abcdef";
-    size_t used = 0;
+    char *at = write_hex(id, bytes, 4);
 
-    for (size_t i = 0; i < ID_BYTES; i++) {
-        if (i == 4 || i == 6 || i == 8 || i == 10) {
-            id[used++] = '-';
-        }
-        id[used++] = digits[bytes[i] >> 4];
-        id[used++] = digits[bytes[i] & 15];
-    }
-    id[used] = '\0';
+    *at++ = '-';
+    at = write_hex(at, bytes + 4, 2);
+    *at++ = '-';
+    at = write_hex(at, bytes + 6, 2);
+    *at++ = '-';
+    at = write_hex(at, bytes + 8, 2);
+    *at++ = '-';
+    at = write_hex(at, bytes + 10, 6);
+    *at = '\0';
 }
 
 void event_id_make(struct event_id_source *source, int64_t timestamp_us,

@@ -4,29 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 
-struct text text_of(const char *string)
-{
-    struct text text = {string, string == NULL ? 0 : strlen(string)};
-    return text;
-}
-
-bool text_is(struct text text, const char *string)
-{
-    return text.bytes != NULL && strlen(string) == text.length &&
-           memcmp(text.bytes, string, text.length) == 0;
-}
-
-size_t text_copy(struct text text, char *buffer, size_t size)
-{
-    size_t length = text.length < size ? text.length : size - 1;
-
-    if (length > 0) {
-        memcpy(buffer, text.bytes, length);
-    }
-    buffer[length] = '\0';
-    return length;
-}
-
 static size_t escape_byte(unsigned char byte, char out[5])
 {
     static const char digits[] = "0123456789abcdef";
