@@ -130,6 +130,93 @@ enum event_member_kind {
     EVENT_MEMBER_BOOLEAN, /* an int64_t: 0, 1 or EVENT_UNKNOWN */
 };
 
+/* clang-format off: a row a line */
+/*
+ * In the order of the line: what identifies an event stands before what
+ * strangers can make long, as a line over its limit loses its last members.
+ */
+#define EVENT_ROWS(TEXT, INTEGER, BOOLEAN)                                     \
+    TEXT(node, 255)                                                            \
+    TEXT(instance, 32)                                                         \
+    TEXT(origin, 16)                                                           \
+    TEXT(recipient, 320) /* MAILBOX_MAX */                                     \
+    TEXT(recipient_domain, 255)                                                \
+    TEXT(scope, 64)                                                            \
+    TEXT(action, 16)                                                           \
+    TEXT(decided_by, 16)                                                       \
+    INTEGER(aggregated)                                                        \
+    INTEGER(reply_code)                                                        \
+    TEXT(enhanced_status, 16)                                                  \
+    TEXT(smtp_stage, 16)                                                       \
+    TEXT(reason, 64)                                                           \
+    TEXT(failure_type, 16)                                                     \
+    INTEGER(bounce_class)                                                      \
+    BOOLEAN(destination)                                                       \
+    BOOLEAN(counted)                                                           \
+    INTEGER(strike_limit)                                                      \
+    INTEGER(strike_days)                                                       \
+    INTEGER(strike_window_seconds)                                             \
+    INTEGER(strikes)                                                           \
+    TEXT(trace, 16)                                                            \
+    TEXT(trace_id, 32)                                                         \
+    TEXT(maillog_position, 255)                                                \
+    TEXT(rule, 64)                                                             \
+    TEXT(session_id, 40)                                                       \
+    TEXT(transaction_id, 48)                                                   \
+    TEXT(queue_id, 64)                                                         \
+    INTEGER(size)                                                              \
+    INTEGER(attempt)                                                           \
+    INTEGER(queue_seconds)                                                     \
+    TEXT(first_attempt_at, 32)                                                 \
+    TEXT(next_attempt_at, 32)                                                  \
+    INTEGER(attempts_left)                                                     \
+    TEXT(expires_at, 32)                                                       \
+    BOOLEAN(estimated)                                                         \
+    BOOLEAN(delay_notice)                                                      \
+    BOOLEAN(bulk)                                                              \
+    TEXT(feedback_type, 32)                                                    \
+    TEXT(withheld_by, 16)                                                      \
+    TEXT(store_state, 16)                                                      \
+    INTEGER(latency_us)                                                        \
+    TEXT(suppression_pattern, 324)                                             \
+    TEXT(suppression_reason, 64)                                               \
+    TEXT(suppression_origin, 64)                                               \
+    TEXT(suppression_mode, 16)                                                 \
+    TEXT(suppression_added_at, 64)                                             \
+    TEXT(suppression_expires_at, 64)                                           \
+    TEXT(suppression_by, 128)                                                  \
+    INTEGER(file_number)                                                       \
+    TEXT(file_nonce, 64)                                                       \
+    TEXT(version, 64)                                                          \
+    INTEGER(gap_first_seq)                                                     \
+    INTEGER(gap_last_seq)                                                      \
+    INTEGER(gap_count)                                                         \
+    TEXT(gap_reason, 64)                                                       \
+    INTEGER(applied_seq)                                                       \
+    INTEGER(lag_seconds)                                                       \
+    TEXT(store_endpoint, 255)                                                  \
+    TEXT(store_error, 255)                                                     \
+    TEXT(remote_ip, 64)                                                        \
+    TEXT(remote_mta, 255)                                                      \
+    TEXT(listener, 64)                                                         \
+    TEXT(client_ip, 64)                                                        \
+    TEXT(tls_version, 32)                                                      \
+    TEXT(auth_user, 255)                                                       \
+    TEXT(sender, 320)                                                          \
+    TEXT(final_recipient, 320)                                                 \
+    TEXT(reporting_mta, 255)                                                   \
+    TEXT(feedback_agent, 128)                                                  \
+    TEXT(client_name, 255)                                                     \
+    TEXT(suppression_note, 255)                                                \
+    TEXT(envelope_id, 100) /* RFC 3461 4.4 */                                  \
+    TEXT(message_id, 512)                                                      \
+    TEXT(diagnostic, EVENT_DIAGNOSTIC_MAX)                                     \
+    TEXT(helo, 255)                                                            \
+    TEXT(original_recipient, 1024)                                             \
+    TEXT(suppression_evidence, 2000)                                           \
+    TEXT(padding, 1100)
+/* clang-format on */
+
 #define EVENT_OPENING 32 /* bytes: ,"NAME":" and padding */
 
 struct event_member {

@@ -58,8 +58,8 @@ size_t maillog_position_format(const struct maillog_position *position,
                                char text[MAILLOG_POSITION_SIZE]);
 size_t maillog_position_format_prefix(const struct maillog_position *position,
                                       char text[MAILLOG_POSITION_SIZE]);
-void maillog_position_put_offset(char text[MAILLOG_POSITION_SIZE],
-                                 size_t prefix_length, int64_t offset);
+size_t maillog_position_put_offset(char text[MAILLOG_POSITION_SIZE],
+                                   size_t prefix_length, int64_t offset);
 
 /* False: it is none, or not one that _format() would write. */
 bool maillog_position_parse(const char *text,

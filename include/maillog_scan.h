@@ -17,6 +17,20 @@
 #include <stdint.h>
 #include <string.h>
 
+enum maillog_byte_kind {
+    MAILLOG_BYTE_WORD = 1,  /* [0-9A-Za-z] */
+    MAILLOG_BYTE_SHORT = 2, /* of Postfix's short queue ids: [0-9A-F] */
+    MAILLOG_BYTE_LONG = 4,  /* of its long ones: no vowels */
+    MAILLOG_BYTE_IP = 8,    /* [0-9A-Fa-f.:] */
+    MAILLOG_BYTE_POINT = 16,
+};
+extern const unsigned char maillog_byte_kinds[256];
+
+static inline unsigned maillog_byte(char byte)
+{
+    return maillog_byte_kinds[(unsigned char)byte];
+}
+
 static inline bool maillog_is_digit(char byte)
 {
     return byte >= '0' && byte <= '9';

@@ -15,7 +15,8 @@
 #include <string.h>
 
 #define NO_INSTANCE "0000000000000000" /* these events are in no log */
-#define FLUSH_EVERY 256
+/* What is written at once; a pipe takes no more. */
+#define OUTPUT_SIZE ((size_t)64 * 1024)
 /* Who reads old logs waits for no message; memory is better kept small. */
 #define MESSAGE_BYTES ((size_t)4 * 1024 * 1024)
 
@@ -30,21 +31,30 @@ struct maillog_run {
     struct maillog_schedule schedule;
     struct event_id_source *ids;
     int64_t seq;
+    size_t used; /* of output */
+    char output[OUTPUT_SIZE];
 };
+
+/* False: nobody reads it any more. */
+static bool write_out(struct maillog_run *run)
+{
+    size_t used = run->used;
+
+    run->used = 0;
+    return fwrite(run->output, 1, used, stdout) == used &&
+           command_output_flows();
+}
 
 static bool print_event(void *context, struct event *event)
 {
     struct maillog_run *run = context;
-    char line[EVENT_LINE_MAX];
-    size_t length;
 
     event->seq = ++run->seq;
     event->node = text_of(run->settings->node);
     event->instance = text_of(NO_INSTANCE);
     event_id_make(run->ids, event->timestamp_us, event->event_id);
-    length = event_json_encode(event, line);
-    return fwrite(line, 1, length, stdout) == length &&
-           (run->seq % FLUSH_EVERY != 0 || command_output_flows());
+    run->used += event_json_encode(event, run->output + run->used);
+    return run->used <= OUTPUT_SIZE - EVENT_LINE_MAX || write_out(run);
 }
 
 /* Postfix's own times, those of the configuration, or Postfix's defaults. */
@@ -139,17 +149,20 @@ static bool prepare(struct maillog_run *run, struct error *error)
     return make_parts(run, error) && open_sources(run, error);
 }
 
+/* What is there is read on; before it waits for more it tells what it has. */
 static void read_lines(struct maillog_run *run)
 {
     struct maillog_line line;
     bool going = true;
 
     while (going) {
-        switch (maillog_follow_next(run->follow, 1000, &line)) {
+        switch (maillog_follow_next(run->follow, run->used > 0 ? 0 : 1000,
+                                    &line)) {
         case MAILLOG_FOLLOW_LINE:
             going = maillog_reader_line(run->reader, &line);
             break;
         case MAILLOG_FOLLOW_IDLE:
+            going = run->used == 0 || write_out(run);
             break;
         case MAILLOG_FOLLOW_END:
             (void)maillog_reader_release(run->reader, true);
@@ -157,10 +170,14 @@ static void read_lines(struct maillog_run *run)
             break;
         }
     }
+    (void)write_out(run);
 }
 
 static void release(struct maillog_run *run)
 {
+    if (run == NULL) {
+        return;
+    }
     maillog_reader_free(run->reader);
     maillog_follow_free(run->follow);
     outcome_judge_free(run->judge);
@@ -170,20 +187,24 @@ static void release(struct maillog_run *run)
         settings_share_return(run->share, run->settings);
     }
     settings_share_free(run->share);
+    free(run);
 }
 
 enum command_status command_maillog(const struct command_call *call)
 {
-    struct maillog_run run = {.call = call};
+    struct maillog_run *run = calloc(1, sizeof *run);
     struct error error = {"out of memory"};
     enum command_status status = COMMAND_OK;
 
-    if (prepare(&run, &error)) {
-        read_lines(&run);
+    if (run != NULL) {
+        run->call = call;
+    }
+    if (run != NULL && prepare(run, &error)) {
+        read_lines(run);
     } else {
         command_complain(call, "%s", error.text);
         status = COMMAND_FAULT;
     }
-    release(&run);
+    release(run);
     return status;
 }

@@ -37,8 +37,8 @@ static void fill(struct event_id_source *source)
     size_t filled = 0;
 
     while (filled < sizeof source->pool) {
-        ssize_t got = getrandom(source->pool + filled,
-                                sizeof source->pool - filled, 0);
+        ssize_t got =
+            getrandom(source->pool + filled, sizeof source->pool - filled, 0);
 
         if (got < 0 && errno != EINTR) {
             break;

@@ -4,6 +4,9 @@
 #include <glib.h>
 #include <stdio.h>
 #include <string.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 #define LINE_END     ",\"cut\":true}\n" /* the longest end of a line */
 #define ESCAPE_MAX   12                 /* a surrogate pair: \ud83d\ude00 */
@@ -36,17 +39,98 @@ static bool is_plain(char byte)
     return byte >= 0x20 && byte < 0x7f && byte != '"' && byte != '\\';
 }
 
-/* Eight bytes at once; a top bit that is set means: look more closely. */
-static inline bool are_plain(uint64_t word)
+/*
+ * Several bytes at once. A word that is not plain as a whole is looked at more
+ * closely.
+ */
+#ifdef __SSE2__
+typedef __m128i word;
+
+static inline bool are_plain(word bytes)
+{
+    word odd = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('"'));
+
+    odd = _mm_or_si128(odd, _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\')));
+    odd = _mm_or_si128(odd, _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x7f)));
+    /* signed: above 0x7f is less, too */
+    odd = _mm_or_si128(odd, _mm_cmplt_epi8(bytes, _mm_set1_epi8(0x20)));
+    return _mm_movemask_epi8(odd) == 0;
+}
+
+static inline bool both_plain(uint64_t first, uint64_t last)
+{
+    return are_plain(_mm_set_epi64x((long long)first, (long long)last));
+}
+#else
+typedef uint64_t word;
+
+static inline bool are_plain(word bytes)
 {
     const uint64_t ones = UINT64_C(0x0101010101010101);
     const uint64_t tops = UINT64_C(0x8080808080808080);
-    uint64_t quote = word ^ (ones * '"');
-    uint64_t backslash = word ^ (ones * '\\');
+    uint64_t quote = bytes ^ (ones * '"');
+    uint64_t backslash = bytes ^ (ones * '\\');
 
-    return ((word | (word - ones * 0x20) | (word + ones) | (quote - ones) |
+    return ((bytes | (bytes - ones * 0x20) | (bytes + ones) | (quote - ones) |
              (backslash - ones)) &
             tops) == 0;
+}
+
+static inline bool both_plain(uint64_t first, uint64_t last)
+{
+    return are_plain(first) && are_plain(last);
+}
+#endif
+
+static inline size_t copy_plain_bytes(char *target, struct text text)
+{
+    size_t length = 0;
+
+    while (length < text.length && is_plain(text.bytes[length])) {
+        target[length] = text.bytes[length];
+        length++;
+    }
+    return length;
+}
+
+/* False: not all that begins at bytes is plain. */
+static inline bool copy_word(char *target, const char *bytes)
+{
+    word taken;
+
+    memcpy(&taken, bytes, sizeof taken);
+    memcpy(target, &taken, sizeof taken);
+    return are_plain(taken);
+}
+
+/* Less than 16 bytes: in two parts that overlap. */
+static inline size_t copy_short(char *target, struct text text)
+{
+    uint64_t first = 0;
+    uint64_t last = 0;
+    size_t part = text.length < sizeof first ? 4 : sizeof first;
+
+    if (text.length < part) {
+        return copy_plain_bytes(target, text);
+    }
+    if (part == 4) {
+        uint32_t half;
+
+        memcpy(&half, text.bytes, sizeof half);
+        memcpy(target, &half, sizeof half);
+        first = half;
+        memcpy(&half, text.bytes + text.length - sizeof half, sizeof half);
+        memcpy(target + text.length - sizeof half, &half, sizeof half);
+        first |= (uint64_t)half << 32;
+        last = first;
+    } else {
+        memcpy(&first, text.bytes, sizeof first);
+        memcpy(&last, text.bytes + text.length - sizeof last, sizeof last);
+        memcpy(target, &first, sizeof first);
+        memcpy(target + text.length - sizeof last, &last, sizeof last);
+    }
+    return both_plain(first, last) ? text.length
+                                   : copy_plain_bytes(target, text);
 }
 
 /*
@@ -55,29 +139,24 @@ static inline bool are_plain(uint64_t word)
  */
 static inline size_t copy_plain(char *target, struct text text)
 {
+    const size_t step = sizeof(word);
     size_t length = 0;
-    uint64_t word;
 
-    for (; length + sizeof word <= text.length; length += sizeof word) {
-        memcpy(&word, text.bytes + length, sizeof word);
-        if (!are_plain(word)) {
-            break;
-        }
-        memcpy(target + length, &word, sizeof word);
+    if (text.length < 16) {
+        return copy_short(target, text);
     }
-    if (length > 0 && length < text.length &&
-        length + sizeof word > text.length) {
-        memcpy(&word, text.bytes + text.length - sizeof word, sizeof word);
-        if (are_plain(word)) {
-            memcpy(target + text.length - sizeof word, &word, sizeof word);
-            return text.length;
-        }
+    while (length + step <= text.length &&
+           copy_word(target + length, text.bytes + length)) {
+        length += step;
     }
-    while (length < text.length && is_plain(text.bytes[length])) {
-        target[length] = text.bytes[length];
-        length++;
+    if (length + step > text.length &&
+        copy_word(target + text.length - step,
+                  text.bytes + text.length - step)) {
+        return text.length;
     }
-    return length;
+    return length + copy_plain_bytes(target + length,
+                                     (struct text){text.bytes + length,
+                                                   text.length - length});
 }
 
 /* The escape of one character; returns its length. */
@@ -159,8 +238,8 @@ static inline bool put_escaped(struct writer *writer, struct text text)
         text.length < left(writer) ? copy_plain(writer->at, text) : 0;
 
     writer->at += plain;
-    return plain == text.length || put_odd(writer, text.bytes + plain,
-                                           text.bytes + text.length);
+    return plain == text.length ||
+           put_odd(writer, text.bytes + plain, text.bytes + text.length);
 }
 
 /* end_length: of what stands between the name and the value */
@@ -276,22 +355,33 @@ static inline void put_number(struct writer *writer,
     }
 }
 
-/* Whether the event has it; without a branch, as no two events are alike. */
-static inline uint64_t is_there(const struct event *event, size_t index)
-{
-    const struct event_member *member = &event_members[index];
-    const char *value = (const char *)event + member->offset;
-    bool is_text = member->kind == EVENT_MEMBER_TEXT;
-    int64_t number;
-    const char *bytes;
+/* A bit for each member that the event has, in the order of the line. */
+struct present {
+    uint64_t bits[(EVENT_MEMBERS + 63) / 64];
+};
 
-    memcpy(&number, value, sizeof number);
-    memcpy(&bytes, value, sizeof bytes);
-    return (uint64_t)(is_text ? bytes != NULL : number != EVENT_UNKNOWN);
+enum member_index {
+#define INDEX(member)             INDEX_OF_##member,
+#define INDEX_TEXT(member, limit) INDEX(member)
+    EVENT_ROWS(INDEX_TEXT, INDEX, INDEX)
+};
+
+/* Without a branch, as no two events are alike. */
+static inline struct present members_of(const struct event *event)
+{
+    struct present present = {{0}};
+
+#define ADD(member, is_there)                                                  \
+    present.bits[INDEX_OF_##member / 64] |= (uint64_t)(is_there)               \
+                                            << INDEX_OF_##member % 64;
+#define ADD_TEXT(member, limit) ADD(member, event->member.bytes != NULL)
+#define ADD_NUMBER(member)      ADD(member, event->member != EVENT_UNKNOWN)
+    EVENT_ROWS(ADD_TEXT, ADD_NUMBER, ADD_NUMBER)
+    return present;
 }
 
-static void put_member(struct writer *writer, const struct event *event,
-                       const struct event_member *member)
+static inline void put_member(struct writer *writer, const struct event *event,
+                              const struct event_member *member)
 {
     const char *value = (const char *)event + member->offset;
 
@@ -310,17 +400,15 @@ static void put_member(struct writer *writer, const struct event *event,
 
 static void put_members(struct writer *writer, const struct event *event)
 {
-    for (size_t first = 0; first < EVENT_MEMBERS; first += 64) {
-        size_t count = EVENT_MEMBERS - first < 64 ? EVENT_MEMBERS - first : 64;
-        uint64_t present = 0;
+    struct present present = members_of(event);
 
-        for (size_t i = 0; i < count; i++) {
-            present |= is_there(event, first + i) << i;
-        }
-        for (; present != 0; present &= present - 1) {
-            put_member(writer, event,
-                       &event_members[first +
-                                      (size_t)__builtin_ctzll(present)]);
+    for (size_t i = 0; i < sizeof present.bits / sizeof present.bits[0]; i++) {
+        uint64_t bits = present.bits[i];
+
+        for (; bits != 0; bits &= bits - 1) {
+            size_t index = 64 * i + (size_t)__builtin_ctzll(bits);
+
+            put_member(writer, event, &event_members[index]);
         }
     }
 }

@@ -369,49 +369,66 @@ static enum mailbox_result mailbox_from_path(const struct mailbox_path *path,
                : mailbox_long(mailbox);
 }
 
+enum byte_kind {
+    KIND_NAME = 1, /* [a-z0-9] */
+    KIND_LINE = 2, /* - and _ */
+};
+
+static const unsigned char byte_kinds[256] = {
+    ['-'] = KIND_LINE, ['_'] = KIND_LINE, ['0'] = KIND_NAME, ['1'] = KIND_NAME,
+    ['2'] = KIND_NAME, ['3'] = KIND_NAME, ['4'] = KIND_NAME, ['5'] = KIND_NAME,
+    ['6'] = KIND_NAME, ['7'] = KIND_NAME, ['8'] = KIND_NAME, ['9'] = KIND_NAME,
+    ['a'] = KIND_NAME, ['b'] = KIND_NAME, ['c'] = KIND_NAME, ['d'] = KIND_NAME,
+    ['e'] = KIND_NAME, ['f'] = KIND_NAME, ['g'] = KIND_NAME, ['h'] = KIND_NAME,
+    ['i'] = KIND_NAME, ['j'] = KIND_NAME, ['k'] = KIND_NAME, ['l'] = KIND_NAME,
+    ['m'] = KIND_NAME, ['n'] = KIND_NAME, ['o'] = KIND_NAME, ['p'] = KIND_NAME,
+    ['q'] = KIND_NAME, ['r'] = KIND_NAME, ['s'] = KIND_NAME, ['t'] = KIND_NAME,
+    ['u'] = KIND_NAME, ['v'] = KIND_NAME, ['w'] = KIND_NAME, ['x'] = KIND_NAME,
+    ['y'] = KIND_NAME, ['z'] = KIND_NAME,
+};
+
+static inline bool is_kind(char byte, unsigned kinds)
+{
+    return (byte_kinds[(unsigned char)byte] & kinds) != 0;
+}
+
 /* [a-z0-9-], dots between, no label that may be of another alphabet. */
 static bool is_plain_domain(const char *bytes, size_t length)
 {
-    size_t label = 0; /* bytes of it so far */
+    size_t label = 0; /* where it begins */
+    size_t i = 0;
 
-    for (size_t i = 0; i < length; i++) {
-        char byte = bytes[i];
-        bool is_letter = byte >= 'a' && byte <= 'z';
-
-        if (byte == '.') {
-            if (label == 0 || label > 63 || bytes[i - 1] == '-') {
+    for (;;) {
+        while (i < length && is_kind(bytes[i], KIND_NAME)) {
+            i++;
+        }
+        if (i == length) {
+            break;
+        }
+        if (bytes[i] == '.') {
+            if (i == label || i - label > 63 || bytes[i - 1] == '-') {
                 return false;
             }
-            label = 0;
-            continue;
-        }
-        if (!is_letter && (byte < '0' || byte > '9') &&
-            (byte != '-' || label == 0 || label == 3)) {
+            label = i + 1;
+        } else if (bytes[i] != '-' || i == label || i - label == 3) {
             return false;
         }
-        label++;
+        i++;
     }
     /* the last one begins with a letter, so that it is no IP address */
-    return label > 0 && label < 63 && length < 250 &&
-           bytes[length - label] >= 'a' && bytes[length - 1] != '-';
+    return i > label && i - label < 63 && length < 250 && bytes[label] >= 'a' &&
+           bytes[length - 1] != '-';
 }
 
 static bool is_plain_local(const char *bytes, size_t length)
 {
-    bool after_dot = true;
-
     for (size_t i = 0; i < length; i++) {
-        char byte = bytes[i];
-
-        if (byte == '.'
-                ? after_dot
-                : (byte < 'a' || byte > 'z') && (byte < '0' || byte > '9') &&
-                      byte != '_' && byte != '-') {
+        if (!is_kind(bytes[i], KIND_NAME | KIND_LINE) &&
+            (bytes[i] != '.' || i == 0 || bytes[i - 1] == '.')) {
             return false;
         }
-        after_dot = byte == '.';
     }
-    return length <= 64 && !after_dot;
+    return length > 0 && length <= 64 && bytes[length - 1] != '.';
 }
 
 /*

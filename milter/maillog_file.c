@@ -25,6 +25,7 @@ struct maillog_file {
     char prefix[MAILLOG_POSITION_SIZE]; /* of positions, without offset */
     size_t prefix_length;               /* 0: to be made */
     char told[MAILLOG_POSITION_SIZE];   /* behind the last line, where */
+    size_t told_size;                   /* with its NUL */
     int64_t told_offset;                /* -1: of none */
 
     /* the end of the file before: all that is known while the input is empty */
@@ -436,11 +437,15 @@ static bool pass_damaged(struct maillog_file *file, const struct error *error,
     return pass_by(file, now_ms);
 }
 
-/* Positions of the first lines tell of what is before them. */
-static void write_position(struct maillog_file *file, int64_t offset,
-                           char text[MAILLOG_POSITION_SIZE])
+/*
+ * Positions of the first lines tell of what is before them. Returns the size,
+ * with the NUL.
+ */
+static size_t write_position(struct maillog_file *file, int64_t offset,
+                             char text[MAILLOG_POSITION_SIZE])
 {
     struct maillog_position position;
+    size_t length;
 
     if (file->prefix_length == 0 || offset < MAILLOG_HEAD) {
         maillog_input_position(file->input, offset, &position);
@@ -449,10 +454,11 @@ static void write_position(struct maillog_file *file, int64_t offset,
             maillog_position_format_prefix(&position, file->prefix);
     }
     memcpy(text, file->prefix, file->prefix_length);
-    maillog_position_put_offset(text, file->prefix_length, offset);
+    length = maillog_position_put_offset(text, file->prefix_length, offset);
     if (offset < MAILLOG_HEAD) {
         file->prefix_length = 0;
     }
+    return length + 1;
 }
 
 static void give(struct maillog_file *file,
@@ -465,13 +471,13 @@ static void give(struct maillog_file *file,
     line->program = text_of(NULL);
     line->pid = 0;
     if (found->begin == file->told_offset) {
-        memcpy(line->before, file->told, sizeof file->told);
+        memcpy(line->before, file->told, file->told_size);
     } else {
-        write_position(file, found->begin, line->before);
+        (void)write_position(file, found->begin, line->before);
     }
-    write_position(file, found->end, file->told);
+    file->told_size = write_position(file, found->end, file->told);
     file->told_offset = found->end;
-    memcpy(line->position, file->told, sizeof file->told);
+    memcpy(line->position, file->told, file->told_size);
 }
 
 static enum maillog_input_result read_more(struct maillog_file *file,

@@ -56,8 +56,8 @@ size_t maillog_position_format_prefix(const struct maillog_position *position,
 }
 
 /* By hand: it is done for each line. */
-void maillog_position_put_offset(char text[MAILLOG_POSITION_SIZE],
-                                 size_t prefix_length, int64_t offset)
+size_t maillog_position_put_offset(char text[MAILLOG_POSITION_SIZE],
+                                   size_t prefix_length, int64_t offset)
 {
     char digits[OFFSET_DIGITS];
     size_t count = 0;
@@ -67,10 +67,12 @@ void maillog_position_put_offset(char text[MAILLOG_POSITION_SIZE],
         digits[sizeof digits - ++count] = (char)('0' + left % 10);
         left /= 10;
     } while (left > 0 && count < sizeof digits);
-    if (prefix_length + count < MAILLOG_POSITION_SIZE) {
-        memcpy(text + prefix_length, digits + sizeof digits - count, count);
-        text[prefix_length + count] = '\0';
+    if (prefix_length + count >= MAILLOG_POSITION_SIZE) {
+        return prefix_length;
     }
+    memcpy(text + prefix_length, digits + sizeof digits - count, count);
+    text[prefix_length + count] = '\0';
+    return prefix_length + count;
 }
 
 size_t maillog_position_format(const struct maillog_position *position,
@@ -83,7 +85,7 @@ size_t maillog_position_format(const struct maillog_position *position,
 
         memcpy(text + length, position->cursor, cursor + 1);
     } else {
-        maillog_position_put_offset(text, length, position->offset);
+        (void)maillog_position_put_offset(text, length, position->offset);
     }
     return length + strlen(text + length);
 }

@@ -55,31 +55,16 @@ unsigned maillog_postfix_program(struct text program)
 
 /* --- queue id ---------------------------------------------------------- */
 
-/* No vowels, so that no word is an id. */
-static bool is_long_digit(char byte)
-{
-    const uint32_t vowels = 1U << ('a' & 31) | 1U << ('e' & 31) |
-                            1U << ('i' & 31) | 1U << ('o' & 31) |
-                            1U << ('u' & 31);
-
-    return maillog_is_digit(byte) || (vowels >> (byte & 31) & 1) == 0;
-}
-
-static bool is_short_digit(char byte)
-{
-    return maillog_is_digit(byte) || (byte >= 'A' && byte <= 'F');
-}
-
+/* word: letters and digits. Long ids have no vowels, so that no word is one. */
 static bool is_queue_id(struct text word)
 {
-    bool is_short = word.length >= 6;
-    bool is_long = word.length >= 10;
+    unsigned kinds = MAILLOG_BYTE_SHORT | MAILLOG_BYTE_LONG;
 
-    for (size_t i = 0; i < word.length && (is_short || is_long); i++) {
-        is_short = is_short && is_short_digit(word.bytes[i]);
-        is_long = is_long && is_long_digit(word.bytes[i]);
+    for (size_t i = 0; i < word.length; i++) {
+        kinds &= maillog_byte(word.bytes[i]);
     }
-    return is_short || is_long;
+    return ((kinds & MAILLOG_BYTE_SHORT) != 0 && word.length >= 6) ||
+           ((kinds & MAILLOG_BYTE_LONG) != 0 && word.length >= 10);
 }
 
 bool maillog_postfix_queue_id(struct text *message, struct text *queue_id)
@@ -197,6 +182,9 @@ static bool is_ambiguous(struct text reason)
         ", status=",
     };
 
+    if (memchr(reason.bytes, '>', reason.length) == NULL) {
+        return false; /* most */
+    }
     for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
         const char *found = maillog_find(reason, fields[i]);
 

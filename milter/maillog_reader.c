@@ -151,12 +151,12 @@ static bool give(struct giving *giving, struct maillog_outcome *outcome,
         return true;
     }
     if (last) {
-        memcpy(position, giving->line->position, sizeof giving->line->position);
+        outcome->event.maillog_position = text_of(giving->line->position);
     } else {
         (void)snprintf(position, sizeof position, "%s#%u", giving->line->before,
                        giving->given);
+        outcome->event.maillog_position = text_of(position);
     }
-    outcome->event.maillog_position = text_of(position);
     if (outcome->event.type != EVENT_REJECTION) {
         if (reader->options.judge != NULL && !is_judged(&outcome->event)) {
             outcome_judge(reader->options.judge, &outcome->facts,

@@ -1,5 +1,82 @@
 #include "maillog_scan.h"
 
+#define DIGIT                                                                  \
+    (MAILLOG_BYTE_WORD | MAILLOG_BYTE_SHORT | MAILLOG_BYTE_LONG |              \
+     MAILLOG_BYTE_IP)
+#define VOWEL     MAILLOG_BYTE_WORD
+#define OTHER     (MAILLOG_BYTE_WORD | MAILLOG_BYTE_LONG)
+#define HEX       (OTHER | MAILLOG_BYTE_IP)
+#define HEX_VOWEL (VOWEL | MAILLOG_BYTE_IP)
+#define POINT     (MAILLOG_BYTE_IP | MAILLOG_BYTE_POINT)
+#define UPPER     MAILLOG_BYTE_SHORT
+
+const unsigned char maillog_byte_kinds[256] = {
+    ['0'] = DIGIT,
+    ['1'] = DIGIT,
+    ['2'] = DIGIT,
+    ['3'] = DIGIT,
+    ['4'] = DIGIT,
+    ['5'] = DIGIT,
+    ['6'] = DIGIT,
+    ['7'] = DIGIT,
+    ['8'] = DIGIT,
+    ['9'] = DIGIT,
+    ['.'] = POINT,
+    [':'] = POINT,
+    ['A'] = HEX_VOWEL | UPPER,
+    ['B'] = HEX | UPPER,
+    ['C'] = HEX | UPPER,
+    ['D'] = HEX | UPPER,
+    ['E'] = HEX_VOWEL | UPPER,
+    ['F'] = HEX | UPPER,
+    ['G'] = OTHER,
+    ['H'] = OTHER,
+    ['I'] = VOWEL,
+    ['J'] = OTHER,
+    ['K'] = OTHER,
+    ['L'] = OTHER,
+    ['M'] = OTHER,
+    ['N'] = OTHER,
+    ['O'] = VOWEL,
+    ['P'] = OTHER,
+    ['Q'] = OTHER,
+    ['R'] = OTHER,
+    ['S'] = OTHER,
+    ['T'] = OTHER,
+    ['U'] = VOWEL,
+    ['V'] = OTHER,
+    ['W'] = OTHER,
+    ['X'] = OTHER,
+    ['Y'] = OTHER,
+    ['Z'] = OTHER,
+    ['a'] = HEX_VOWEL,
+    ['b'] = HEX,
+    ['c'] = HEX,
+    ['d'] = HEX,
+    ['e'] = HEX_VOWEL,
+    ['f'] = HEX,
+    ['g'] = OTHER,
+    ['h'] = OTHER,
+    ['i'] = VOWEL,
+    ['j'] = OTHER,
+    ['k'] = OTHER,
+    ['l'] = OTHER,
+    ['m'] = OTHER,
+    ['n'] = OTHER,
+    ['o'] = VOWEL,
+    ['p'] = OTHER,
+    ['q'] = OTHER,
+    ['r'] = OTHER,
+    ['s'] = OTHER,
+    ['t'] = OTHER,
+    ['u'] = VOWEL,
+    ['v'] = OTHER,
+    ['w'] = OTHER,
+    ['x'] = OTHER,
+    ['y'] = OTHER,
+    ['z'] = OTHER,
+};
+
 const char *maillog_find(struct text text, const char *bytes)
 {
     return text.length == 0
@@ -33,15 +110,17 @@ bool maillog_drop_suffix(struct text *text, const char *suffix)
 
 bool maillog_take_number(struct text *rest, int64_t *number)
 {
+    const size_t safe = 17; /* digits that cannot be too large */
+    int64_t value = 0;
     size_t digits = 0;
 
-    *number = 0;
     while (digits < rest->length && maillog_is_digit(rest->bytes[digits])) {
-        *number = *number >= INT64_MAX / 100
-                      ? INT64_MAX / 10
-                      : *number * 10 + (rest->bytes[digits] - '0');
+        value = digits >= safe && value >= INT64_MAX / 100
+                    ? INT64_MAX / 10
+                    : value * 10 + (rest->bytes[digits] - '0');
         digits++;
     }
+    *number = value;
     maillog_skip(rest, digits);
     return digits > 0;
 }
@@ -106,20 +185,18 @@ bool maillog_take_path(struct text *rest, struct text *address)
 
 bool maillog_is_ip(struct text text)
 {
-    bool dots = false;
-    bool colons = false;
+    unsigned any = 0;
 
     for (size_t i = 0; i < text.length; i++) {
-        char byte = text.bytes[i];
+        unsigned kind = maillog_byte(text.bytes[i]);
 
-        dots = dots || byte == '.';
-        colons = colons || byte == ':';
-        if (!maillog_is_digit(byte) && byte != '.' && byte != ':' &&
-            !(byte >= 'a' && byte <= 'f') && !(byte >= 'A' && byte <= 'F')) {
+        if ((kind & MAILLOG_BYTE_IP) == 0) {
             return false; /* "private/lmtp", also "fe80::1%eth0" */
         }
+        any |= kind;
     }
-    return text.length >= 2 && text.length <= 45 && (dots || colons);
+    return text.length >= 2 && text.length <= 45 &&
+           (any & MAILLOG_BYTE_POINT) != 0;
 }
 
 bool maillog_take_peer(struct text *rest, struct text *name, struct text *ip)
@@ -145,19 +222,13 @@ bool maillog_take_peer(struct text *rest, struct text *name, struct text *ip)
     return true;
 }
 
-static bool is_word_byte(char byte)
-{
-    unsigned value = (unsigned char)byte;
-
-    return value - '0' < 10 || (value | 0x20) - 'a' < 26;
-}
-
 size_t maillog_word_length(struct text text)
 {
     size_t most = text.length < 33 ? text.length : 33;
     size_t length = 0;
 
-    while (length < most && is_word_byte(text.bytes[length])) {
+    while (length < most &&
+           (maillog_byte(text.bytes[length]) & MAILLOG_BYTE_WORD) != 0) {
         length++;
     }
     return length > 32 ? 0 : length;

@@ -55,7 +55,7 @@ static void write_position(const struct maillog_stream *stream, int64_t offset,
                            char text[MAILLOG_POSITION_SIZE])
 {
     memcpy(text, stream->prefix, stream->prefix_length);
-    maillog_position_put_offset(text, stream->prefix_length, offset);
+    (void)maillog_position_put_offset(text, stream->prefix_length, offset);
 }
 
 static void give(const struct maillog_stream *stream,

@@ -7,14 +7,26 @@ static bool is_digit(char byte)
     return byte >= '0' && byte <= '9';
 }
 
+/* "5.1.1": most of them. */
+#define SIMPLE 5
+static bool is_simple(const char *status)
+{
+    return status[1] == '.' && is_digit(status[2]) && status[3] == '.' &&
+           is_digit(status[4]);
+}
+
 /* How many bytes an enhanced status takes at the start; 0: there is none. */
 static size_t status_length(struct text text)
 {
     size_t position = 1;
 
-    if (text.length < 5 || strchr("245", text.bytes[0]) == NULL ||
-        text.bytes[0] == '\0') {
+    if (text.length < 5 || (text.bytes[0] != '2' && text.bytes[0] != '4' &&
+                            text.bytes[0] != '5')) {
         return 0;
+    }
+    if (is_simple(text.bytes) &&
+        (text.length == SIMPLE || !is_digit(text.bytes[SIMPLE]))) {
+        return SIMPLE;
     }
     for (int part = 0; part < 2; part++) {
         size_t digits = 0;
