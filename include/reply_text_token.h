@@ -13,6 +13,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 
 enum byte_class {
     BYTE_BREAK = 1, /* ends a run */
@@ -48,13 +49,11 @@ struct makeup {
 #define REPLY_TEXT_WORD_MAX 64 /* bytes of a word without digits */
 #define REPLY_TEXT_NAME_MAX 12 /* bytes of an error's name */
 
-extern const unsigned char byte_ascii_classes[128];
+extern const unsigned char byte_classes[256];
 
 static inline unsigned byte_class(char byte)
 {
-    unsigned char value = (unsigned char)byte;
-
-    return value < 0x80 ? byte_ascii_classes[value] : (unsigned)BYTE_HIGH;
+    return byte_classes[(unsigned char)byte];
 }
 
 /* The byte at a place, a blank behind the end. */
@@ -71,8 +70,17 @@ static inline char mask_last(const struct mask *mask)
 }
 
 /* How many bytes of these classes there are from at to end. */
-size_t mask_span(const struct mask *mask, size_t at, size_t end,
-                 unsigned classes);
+static inline size_t mask_span(const struct mask *mask, size_t at, size_t end,
+                               unsigned classes)
+{
+    const char *in = mask->in;
+    size_t begin = at;
+
+    while (at < end && (byte_class(in[at]) & classes) != 0) {
+        at++;
+    }
+    return at - begin;
+}
 struct makeup mask_makeup(const struct mask *mask, struct run run);
 
 /* <host>, or <ip> or <n> if it has no letters; NULL: it is none of them. */
@@ -85,8 +93,22 @@ const char *mask_host_word(const struct mask *mask, struct run run);
 bool mask_take_status(struct mask *mask, struct run run);
 
 /* All of it or nothing, so that no mask is cut. */
-void mask_put(struct mask *mask, const char *bytes, size_t length);
-void mask_put_word(struct mask *mask, const char *word);
+static inline void mask_put(struct mask *mask, const char *bytes, size_t length)
+{
+    struct reply_text *out = mask->out;
+
+    if (out->cut || length > REPLY_TEXT_MAX - out->length) {
+        out->cut = true;
+        return;
+    }
+    memcpy(out->bytes + out->length, bytes, length);
+    out->length += length;
+}
+
+static inline void mask_put_word(struct mask *mask, const char *word)
+{
+    mask_put(mask, word, strlen(word));
+}
 
 /* Bytes as they are; of a long run as many characters as there is room. */
 void mask_put_run(struct mask *mask, struct run run);

@@ -29,32 +29,45 @@ int64_t clock_monotonic_ms(void)
     return clock_us(CLOCK_MONOTONIC) / 1000;
 }
 
-/* The Gregorian date of a day since 1970-01-01; inverse of days_from_date(). */
-static void date_from_days(int64_t days, int64_t *year, int64_t *month,
-                           int64_t *day)
-{
-    int64_t shifted = days + 719468; /* since 0000-03-01 */
-    int64_t era = (shifted >= 0 ? shifted : shifted - 146096) / 146097;
-    int64_t day_of_era = shifted - era * 146097;
-    int64_t year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36524 -
-                           day_of_era / 146096) /
-                          365;
-    int64_t day_of_year =
-        day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    int64_t from_march = (5 * day_of_year + 2) / 153;
-
-    *day = day_of_year - (153 * from_march + 2) / 5 + 1;
-    *month = from_march < 10 ? from_march + 3 : from_march - 9;
-    *year = year_of_era + era * 400 + (*month <= 2 ? 1 : 0);
-}
+/* Days since 1970-01-01 of what four digits hold: 0000-01-01, 9999-12-31. */
+#define FIRST_DAY INT64_C(-719528)
+#define LAST_DAY  INT64_C(2932896)
 
 static inline void put_two(char *at, uint32_t number)
 {
-    at[0] = (char)('0' + number / 10);
-    at[1] = (char)('0' + number % 10);
+    static const char digits[] =
+        "0001020304050607080910111213141516171819202122232425262728293031323334"
+        "3536373839404142434445464748495051525354555657585960616263646566676869"
+        "707172737475767778798081828384858687888990919293949596979899";
+
+    memcpy(at, digits + (size_t)2 * number, 2);
 }
 
-/* 32 bits are enough, and divided faster. */
+/*
+ * The Gregorian date; inverse of days_from_date(). In 32 bits, which are
+ * divided faster: years begin in March, and 400 too early, so that all is
+ * positive.
+ */
+static void put_date(char timestamp[CLOCK_TIMESTAMP_SIZE], int64_t days)
+{
+    uint32_t shifted = (uint32_t)(days + 719468 + 146097);
+    uint32_t era = shifted / 146097;
+    uint32_t day_of_era = shifted - era * 146097;
+    uint32_t year_of_era = (day_of_era - day_of_era / 1460 +
+                            day_of_era / 36524 - day_of_era / 146096) /
+                           365;
+    uint32_t day_of_year =
+        day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    uint32_t from_march = (5 * day_of_year + 2) / 153;
+    uint32_t month = from_march < 10 ? from_march + 3 : from_march - 9;
+    uint32_t year = year_of_era + era * 400 + (month <= 2 ? 1 : 0) - 400;
+
+    put_two(timestamp, year / 100);
+    put_two(timestamp + 2, year % 100);
+    put_two(timestamp + 5, month);
+    put_two(timestamp + 8, day_of_year - (153 * from_march + 2) / 5 + 1);
+}
+
 static void put_time(char timestamp[CLOCK_TIMESTAMP_SIZE], uint32_t second,
                      uint32_t fraction)
 {
@@ -68,30 +81,12 @@ static void put_time(char timestamp[CLOCK_TIMESTAMP_SIZE], uint32_t second,
     }
 }
 
-static void put_date(char timestamp[CLOCK_TIMESTAMP_SIZE], int64_t days,
-                     bool *fits)
-{
-    int64_t year;
-    int64_t month;
-    int64_t day;
-
-    date_from_days(days, &year, &month, &day);
-    *fits = year >= 0 && year <= 9999; /* what four digits hold */
-    if (*fits) {
-        put_two(timestamp, (uint32_t)year / 100);
-        put_two(timestamp + 2, (uint32_t)year % 100);
-        put_two(timestamp + 5, (uint32_t)month);
-        put_two(timestamp + 8, (uint32_t)day);
-    }
-}
-
 void clock_format(int64_t us, char timestamp[CLOCK_TIMESTAMP_SIZE])
 {
     const int64_t day_s = 86400;
     int64_t seconds = us / US_PER_SECOND;
     int64_t fraction = us - seconds * US_PER_SECOND;
     int64_t days;
-    bool fits;
 
     if (fraction < 0) {
         fraction += US_PER_SECOND;
@@ -99,8 +94,8 @@ void clock_format(int64_t us, char timestamp[CLOCK_TIMESTAMP_SIZE])
     }
     days = (seconds >= 0 ? seconds : seconds - (day_s - 1)) / day_s;
     memcpy(timestamp, "1970-01-01T00:00:00.000000Z", CLOCK_TIMESTAMP_SIZE);
-    put_date(timestamp, days, &fits);
-    if (fits) {
+    if (days >= FIRST_DAY && days <= LAST_DAY) {
+        put_date(timestamp, days);
         put_time(timestamp, (uint32_t)(seconds - days * day_s),
                  (uint32_t)fraction);
     }

@@ -4,6 +4,9 @@
 
 #include <glib.h>
 #include <string.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 #define REPLACEMENT 0xfffd
 
@@ -79,6 +82,73 @@ static size_t clean_wide(struct clean *clean, const char *bytes, size_t left)
     return length;
 }
 
+#ifdef __SSE2__
+/*
+ * Sixteen bytes of ASCII at once, as long as no two blanks come together.
+ * Returns how many bytes were taken; there is room for as many.
+ */
+static size_t clean_words(const char *bytes, size_t length, struct clean *clean)
+{
+    const __m128i before_a = _mm_set1_epi8('A' - 1);
+    const __m128i behind_z = _mm_set1_epi8('Z' + 1);
+    const __m128i blank = _mm_set1_epi8(' ');
+    /* a blank is not put at the start, nor behind another one */
+    int after_blank = clean->used == 0 || clean->bytes[clean->used - 1] == ' ';
+    size_t taken = 0;
+
+    for (; length - taken >= sizeof blank; taken += sizeof blank) {
+        __m128i word;
+        __m128i odd;
+        __m128i upper;
+        int blanks;
+
+        memcpy(&word, bytes + taken, sizeof word);
+        odd = _mm_or_si128(_mm_cmplt_epi8(word, blank), /* and high ones */
+                           _mm_cmpeq_epi8(word, _mm_set1_epi8(0x7f)));
+        blanks = _mm_movemask_epi8(_mm_cmpeq_epi8(word, blank));
+        if (_mm_movemask_epi8(odd) != 0 ||
+            (blanks & (blanks << 1 | after_blank)) != 0) {
+            break;
+        }
+        after_blank = blanks >> 15;
+        upper = _mm_and_si128(_mm_cmpgt_epi8(word, before_a),
+                              _mm_cmplt_epi8(word, behind_z));
+        word = _mm_add_epi8(word, _mm_and_si128(upper, blank)); /* 'a' - 'A' */
+        memcpy(clean->bytes + clean->used, &word, sizeof word);
+        clean->used += sizeof word;
+    }
+    return taken;
+}
+#else
+static size_t clean_words(const char *bytes, size_t length, struct clean *clean)
+{
+    (void)bytes;
+    (void)length;
+    (void)clean;
+    return 0;
+}
+#endif
+
+/* Those in front; returns how many bytes were taken. */
+static size_t clean_ascii(const char *bytes, size_t length, struct clean *clean)
+{
+    size_t room = REPLY_TEXT_CLEAN_MAX - clean->used;
+    size_t most = length < room ? length : room;
+    size_t taken = clean_words(bytes, most, clean);
+
+    for (; taken < most && (unsigned char)bytes[taken] < 0x80; taken++) {
+        unsigned char byte = (unsigned char)bytes[taken];
+
+        if (byte <= ' ' || byte == 0x7f) {
+            put_blank(clean);
+        } else {
+            clean->bytes[clean->used++] =
+                (char)(byte >= 'A' && byte <= 'Z' ? byte + 32 : byte);
+        }
+    }
+    return taken;
+}
+
 /* Returns how many bytes of the reply were taken. */
 static size_t clean_up(struct text reply, struct clean *clean)
 {
@@ -87,20 +157,12 @@ static size_t clean_up(struct text reply, struct clean *clean)
                                                       : REPLY_TEXT_INPUT_MAX;
 
     while (taken < most && clean->used < REPLY_TEXT_CLEAN_MAX) {
-        unsigned char byte = (unsigned char)reply.bytes[taken];
-
-        if (byte >= 0x80) {
+        if (((unsigned char)reply.bytes[taken] & 0x80) != 0) {
             taken += clean_wide(clean, reply.bytes + taken, most - taken);
-            continue;
-        }
-        clean->after_invalid = false;
-        if (byte <= ' ' || byte == 0x7f) {
-            put_blank(clean);
         } else {
-            clean->bytes[clean->used++] =
-                (char)(byte >= 'A' && byte <= 'Z' ? byte + 32 : byte);
+            clean->after_invalid = false;
+            taken += clean_ascii(reply.bytes + taken, most - taken, clean);
         }
-        taken++;
     }
     return taken;
 }

@@ -402,25 +402,52 @@ static void mask_break(struct mask *mask)
     }
 }
 
+/* A blank behind something else, as most are. */
+static inline bool put_blank(struct mask *mask)
+{
+    struct reply_text *out = mask->out;
+
+    if (mask->in[mask->at] != ' ' || mask_last(mask) == ' ' ||
+        out->length == REPLY_TEXT_MAX) {
+        return false;
+    }
+    out->bytes[out->length++] = ' ';
+    mask->at++;
+    return true;
+}
+
+/* Up to a byte that ends it; classes: what is in it. */
+static inline struct run next_run(const struct mask *mask, unsigned *classes)
+{
+    struct run run = {mask->at, mask->at};
+    const char *in = mask->in;
+    size_t end = mask->end;
+    unsigned all = 0;
+
+    for (; run.end < end; run.end++) {
+        unsigned found = byte_class(in[run.end]);
+
+        if ((found & BYTE_BREAK) != 0) {
+            break;
+        }
+        all |= found;
+    }
+    *classes = all;
+    return run;
+}
+
 void reply_text_mask(struct text clean, struct reply_text *text)
 {
     struct mask mask = {.in = clean.bytes, .end = clean.length, .out = text};
 
     while (mask.at < mask.end && !text->cut) {
-        struct run run = {mask.at, mask.at};
-        unsigned classes = 0;
+        unsigned classes;
+        struct run run = next_run(&mask, &classes);
 
-        while (run.end < mask.end) {
-            unsigned found = byte_class(mask.in[run.end]);
-
-            if ((found & BYTE_BREAK) != 0) {
-                break;
-            }
-            classes |= found;
-            run.end++;
-        }
         if (run.end == run.at) {
-            mask_break(&mask);
+            if (!put_blank(&mask)) {
+                mask_break(&mask);
+            }
         } else if ((classes & (BYTE_DIGIT | BYTE_DOT | BYTE_AT)) == 0 &&
                    run.end - run.at <= REPLY_TEXT_WORD_MAX &&
                    mask_peek(&mask, run.end) != ':' &&

@@ -15,8 +15,9 @@
 #define M (BYTE_DASH | BYTE_LOCAL)
 #define P (BYTE_DOT | BYTE_LOCAL)
 #define A BYTE_AT
+#define H BYTE_HIGH
 /* clang-format off */
-const unsigned char byte_ascii_classes[128] = {
+const unsigned char byte_classes[256] = {
     B, B, B, B, B, B, B, B, B, B, B, B, B, B, B, B,
     B, B, B, B, B, B, B, B, B, B, B, B, B, B, B, B,
     B, S, B, S, S, S, S, S, B, B, S, S, B, M, P, S, /*  !"#$%&'()*+,-./ */
@@ -25,6 +26,14 @@ const unsigned char byte_ascii_classes[128] = {
     L, L, L, L, L, L, L, L, L, L, L, B, S, B, S, M, /* …[\]^_ */
     S, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L,
     L, L, L, L, L, L, L, L, L, L, L, B, B, B, S, B, /* …{|}~ */
+    H, H, H, H, H, H, H, H, H, H, H, H, H, H, H, H,
+    H, H, H, H, H, H, H, H, H, H, H, H, H, H, H, H,
+    H, H, H, H, H, H, H, H, H, H, H, H, H, H, H, H,
+    H, H, H, H, H, H, H, H, H, H, H, H, H, H, H, H,
+    H, H, H, H, H, H, H, H, H, H, H, H, H, H, H, H,
+    H, H, H, H, H, H, H, H, H, H, H, H, H, H, H, H,
+    H, H, H, H, H, H, H, H, H, H, H, H, H, H, H, H,
+    H, H, H, H, H, H, H, H, H, H, H, H, H, H, H, H,
 };
 /* clang-format on */
 #undef B
@@ -34,43 +43,14 @@ const unsigned char byte_ascii_classes[128] = {
 #undef M
 #undef P
 #undef A
+#undef H
 
 static bool is_a(char byte, unsigned classes)
 {
     return (byte_class(byte) & classes) != 0;
 }
 
-/* How many bytes of these classes there are from at to end. */
-size_t mask_span(const struct mask *mask, size_t at, size_t end,
-                 unsigned classes)
-{
-    size_t begin = at;
-
-    while (at < end && is_a(mask->in[at], classes)) {
-        at++;
-    }
-    return at - begin;
-}
-
 /* --- output ------------------------------------------------------------ */
-
-/* All of it or nothing, so that no mask is cut. */
-void mask_put(struct mask *mask, const char *bytes, size_t length)
-{
-    struct reply_text *out = mask->out;
-
-    if (out->cut || length > REPLY_TEXT_MAX - out->length) {
-        out->cut = true;
-        return;
-    }
-    memcpy(out->bytes + out->length, bytes, length);
-    out->length += length;
-}
-
-void mask_put_word(struct mask *mask, const char *word)
-{
-    mask_put(mask, word, strlen(word));
-}
 
 /* Bytes as they are; of a long run as many characters as there is room. */
 void mask_put_run(struct mask *mask, struct run run)

@@ -1,6 +1,5 @@
 #include "verdict.h"
 
-#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -212,6 +211,34 @@ static enum failure_type type_of(enum reason reason, enum weight weight)
                                                         : type;
 }
 
+/* Up to three digits; moves *at behind them. */
+static int take_number(const char **at)
+{
+    int number = 0;
+
+    for (int digits = 0; digits < 3 && **at >= '0' && **at <= '9'; digits++) {
+        number = number * 10 + (*(*at)++ - '0');
+    }
+    return number;
+}
+
+/* "5.1.1"; false when it is empty: it is valid else. */
+static bool take_status(const char *status, char *class, int *subject,
+                        int *detail)
+{
+    if (status[0] == '\0' || status[1] != '.') {
+        return false;
+    }
+    *class = status[0];
+    status += 2;
+    *subject = take_number(&status);
+    if (*status++ != '.') {
+        return false;
+    }
+    *detail = take_number(&status);
+    return true;
+}
+
 /* False when the status tells nothing: the code may. */
 static bool fall_back_to_status(struct verdict *verdict)
 {
@@ -221,8 +248,7 @@ static bool fall_back_to_status(struct verdict *verdict)
     int subject;
     int detail;
 
-    if (sscanf(verdict->enhanced_status, "%c.%d.%d", &class, &subject,
-               &detail) != 3) {
+    if (!take_status(verdict->enhanced_status, &class, &subject, &detail)) {
         return false;
     }
     if (class == '2') {
@@ -309,25 +335,25 @@ void verdict_classify(const struct bounce_rules *rules,
 char *verdict_rule_name(const struct verdict *verdict,
                         char buffer[VERDICT_RULE_SIZE])
 {
-    int length = 0;
+    static const char status[] = "status:";
 
     switch (verdict->source) {
     case VERDICT_RULE:
-        length = snprintf(buffer, VERDICT_RULE_SIZE, "%s", verdict->rule->id);
+        (void)text_copy(text_of(verdict->rule->id), buffer, VERDICT_RULE_SIZE);
         break;
     case VERDICT_STATUS:
-        length = snprintf(buffer, VERDICT_RULE_SIZE, "status:%s",
-                          verdict->enhanced_status);
+        memcpy(buffer, status, sizeof status);
+        (void)text_copy(text_of(verdict->enhanced_status),
+                        buffer + sizeof status - 1,
+                        VERDICT_RULE_SIZE - sizeof status + 1);
         break;
     case VERDICT_CODE:
-        length =
-            snprintf(buffer, VERDICT_RULE_SIZE, "code:%d", verdict->reply_code);
+        (void)snprintf(buffer, VERDICT_RULE_SIZE, "code:%d",
+                       verdict->reply_code);
         break;
     case VERDICT_NONE:
-        length = snprintf(buffer, VERDICT_RULE_SIZE, "none");
+        (void)text_copy(text_of("none"), buffer, VERDICT_RULE_SIZE);
         break;
     }
-    assert(length > 0 && length < VERDICT_RULE_SIZE);
-    (void)length;
     return buffer;
 }
