@@ -24,12 +24,14 @@ size_t event_json_encode(const struct event *event, char line[EVENT_LINE_MAX]);
 
 /*
  * The same without its head, so that the line can be made before its seq is
- * known: the head, EVENT_JSON_HEAD bytes, is written in front later.
+ * known: the head, at most EVENT_JSON_HEAD bytes, is written in front later.
+ * The tail takes at most size bytes, 1000 to EVENT_TAIL_MAX.
  */
 #define EVENT_JSON_HEAD 48 /* {"schema":"nixie/1","seq":1234567890123456789,   \
                             */
-size_t event_json_encode_tail(const struct event *event,
-                              char line[EVENT_LINE_MAX]);
+#define EVENT_TAIL_MAX (EVENT_LINE_MAX - EVENT_JSON_HEAD)
+size_t event_json_encode_tail(const struct event *event, char *tail,
+                              size_t size);
 size_t event_json_head(int64_t seq, char head[EVENT_JSON_HEAD]);
 
 /* The line that a decoded event's texts live in. */

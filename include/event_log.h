@@ -34,11 +34,17 @@ enum event_log_sync {
     EVENT_LOG_SYNC_GROUP,    /* durable before append returns */
 };
 
+enum event_log_format {
+    EVENT_LOG_FLAT,
+    EVENT_LOG_ECS, /* event_ecs.h */
+};
+
 struct event_log_options {
     const char *path; /* borrowed for the log's life, like node, version */
     const char *node;
     const char *version;
     enum event_log_sync sync;
+    enum event_log_format format;
 };
 
 struct event_log;

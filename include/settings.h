@@ -49,6 +49,7 @@ struct settings {
     char *state_dir;
     char *event_log;
     enum event_log_sync event_log_sync;
+    enum event_log_format event_log_format;
     int64_t event_log_retention_s;
     enum settings_failure on_log_failure;
     int64_t client_event_rate; /* a second; 0: no limit */

@@ -338,6 +338,7 @@ static bool start_log(struct daemon *daemon, struct error *error)
         .node = settings->node,
         .version = PACKAGE_VERSION,
         .sync = settings->event_log_sync,
+        .format = settings->event_log_format,
     };
 
     daemon->instance = instance_open(settings->state_dir, error);

@@ -24,13 +24,13 @@ static struct text text_of_json(const json_t *value)
     return text;
 }
 
-static bool decode_head(const json_t *root, struct event *event,
-                        struct error *error)
+static bool decode_head(const json_t *root, const json_t *members,
+                        struct event *event, struct error *error)
 {
     struct text schema = text_of_json(json_object_get(root, "schema"));
-    struct text timestamp = text_of_json(json_object_get(root, "timestamp"));
-    struct text name = text_of_json(json_object_get(root, "type"));
-    struct text id = text_of_json(json_object_get(root, "event_id"));
+    struct text timestamp = text_of_json(json_object_get(members, "timestamp"));
+    struct text name = text_of_json(json_object_get(members, "type"));
+    struct text id = text_of_json(json_object_get(members, "event_id"));
     const json_t *seq = json_object_get(root, "seq");
     enum event_type type;
     int64_t timestamp_us;
@@ -60,10 +60,11 @@ static bool decode_head(const json_t *root, struct event *event,
     return true;
 }
 
-static bool decode_member(const json_t *root, const struct event_member *member,
+static bool decode_member(const json_t *members,
+                          const struct event_member *member,
                           struct event *event, struct error *error)
 {
-    const json_t *value = json_object_get(root, member->name);
+    const json_t *value = json_object_get(members, member->name);
     char *target = (char *)event + member->offset;
 
     if (value == NULL) {
@@ -99,15 +100,20 @@ static bool decode_member(const json_t *root, const struct event_member *member,
 static bool decode_members(const json_t *root, struct event *event,
                            struct error *error)
 {
+    const json_t *members = json_object_get(root, "nixie"); /* event_ecs.h */
+
     if (!json_is_object(root)) {
         error_set(error, "no JSON object");
         return false;
     }
-    if (!decode_head(root, event, error)) {
+    if (!json_is_object(members)) {
+        members = root;
+    }
+    if (!decode_head(root, members, event, error)) {
         return false;
     }
     for (size_t i = 0; i < event_member_count; i++) {
-        if (!decode_member(root, &event_members[i], event, error)) {
+        if (!decode_member(members, &event_members[i], event, error)) {
             return false;
         }
     }

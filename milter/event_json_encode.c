@@ -413,9 +413,10 @@ static void put_members(struct writer *writer, const struct event *event)
     }
 }
 
-static size_t encode_tail(const struct event *event, char *line, size_t size)
+size_t event_json_encode_tail(const struct event *event, char *tail,
+                              size_t size)
 {
-    struct writer writer = {line, line + size - (sizeof LINE_END - 1), false};
+    struct writer writer = {tail, tail + size - (sizeof LINE_END - 1), false};
     const char *name = event_type_name(event->type);
 
     PUT(&writer, "\"timestamp\":\"");
@@ -432,13 +433,7 @@ static size_t encode_tail(const struct event *event, char *line, size_t size)
     } else {
         PUT(&writer, "}\n");
     }
-    return (size_t)(writer.at - line);
-}
-
-size_t event_json_encode_tail(const struct event *event,
-                              char line[EVENT_LINE_MAX])
-{
-    return encode_tail(event, line, EVENT_LINE_MAX - EVENT_JSON_HEAD);
+    return (size_t)(writer.at - tail);
 }
 
 size_t event_json_head(int64_t seq, char head[EVENT_JSON_HEAD])
@@ -459,6 +454,5 @@ size_t event_json_encode(const struct event *event, char line[EVENT_LINE_MAX])
 {
     size_t head = event_json_head(event->seq, line);
 
-    return head +
-           encode_tail(event, line + head, EVENT_LINE_MAX - EVENT_JSON_HEAD);
+    return head + event_json_encode_tail(event, line + head, EVENT_TAIL_MAX);
 }

@@ -1,6 +1,7 @@
 #include "event_log_writer.h"
 
 #include "clock.h"
+#include "event_ecs.h"
 #include "event_files.h"
 #include "log.h"
 
@@ -136,6 +137,14 @@ static void set_writer(const struct event_log_writer *writer,
     event_id_make(writer->ids, event->timestamp_us, event->event_id);
 }
 
+static size_t encode_tail(const struct event_log_writer *writer,
+                          const struct event *event, char *tail)
+{
+    return writer->options.format == EVENT_LOG_ECS
+               ? event_ecs_encode_tail(event, tail, EVENT_TAIL_MAX)
+               : event_json_encode_tail(event, tail, EVENT_TAIL_MAX);
+}
+
 void event_log_writer_render(const struct event_log_writer *writer,
                              struct event *event, char bytes[EVENT_LINE_ROOM],
                              struct event_line *line)
@@ -143,7 +152,7 @@ void event_log_writer_render(const struct event_log_writer *writer,
     set_writer(writer, event);
     memset(line, 0, sizeof *line);
     line->bytes = bytes;
-    line->tail = event_json_encode_tail(event, bytes + EVENT_JSON_HEAD);
+    line->tail = encode_tail(writer, event, bytes + EVENT_JSON_HEAD);
     line->is_event = event_type_is_outcome(event->type);
 }
 
@@ -199,7 +208,8 @@ static bool render_header(const struct event_log_writer *writer,
     event.padding.bytes = padding;
     event.padding.length = sizeof padding;
     header->line = line;
-    header->length = event_json_encode(&event, line);
+    header->length = event_json_head(event.seq, line);
+    header->length += encode_tail(writer, &event, line + header->length);
     return true;
 }
 

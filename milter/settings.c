@@ -115,6 +115,7 @@ static cfg_t *make_parser(void)
         CFG_STR("state_dir", "/var/lib/nixie", CFGF_NONE),
         CFG_STR("event_log", "/var/log/nixie/events.jsonl", CFGF_NONE),
         CFG_STR("event_log_sync", "interval", CFGF_NONE),
+        CFG_STR("event_log_format", "flat", CFGF_NONE),
         CFG_STR("event_log_retention", "72h", CFGF_NONE),
         CFG_STR("on_log_failure", "accept", CFGF_NONE),
         CFG_INT("client_event_rate", 200, CFGF_NONE),
@@ -265,8 +266,8 @@ static bool take_exempt(cfg_t *cfg, struct settings *settings)
 static bool take_words(cfg_t *cfg, struct settings *settings)
 {
     static const char *const words[] = {
-        "event_log_sync", "on_log_failure",     "on_store_failure",
-        "mode",           "milter_socket_mode", "event_log_retention",
+        "event_log_sync",     "on_log_failure",      "on_store_failure", "mode",
+        "milter_socket_mode", "event_log_retention", "event_log_format",
     };
     const char *sync = cfg_getstr(cfg, "event_log_sync");
 
@@ -278,6 +279,9 @@ static bool take_words(cfg_t *cfg, struct settings *settings)
     settings->event_log_sync = sync[0] == 'o'   ? EVENT_LOG_SYNC_OFF
                                : sync[0] == 'g' ? EVENT_LOG_SYNC_GROUP
                                                 : EVENT_LOG_SYNC_INTERVAL;
+    settings->event_log_format = cfg_getstr(cfg, "event_log_format")[0] == 'e'
+                                     ? EVENT_LOG_ECS
+                                     : EVENT_LOG_FLAT;
     settings->on_log_failure = cfg_getstr(cfg, "on_log_failure")[0] == 'a'
                                    ? FAILURE_ACCEPT
                                    : FAILURE_TEMPFAIL;
@@ -525,6 +529,9 @@ const char *settings_needs_restart(const struct settings *running,
     }
     if (running->event_log_sync != loaded->event_log_sync) {
         return "event_log_sync";
+    }
+    if (running->event_log_format != loaded->event_log_format) {
+        return "event_log_format";
     }
     if (running->event_log_retention_s != loaded->event_log_retention_s) {
         return "event_log_retention";

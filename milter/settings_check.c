@@ -245,6 +245,15 @@ static int check_sync(cfg_t *cfg, cfg_opt_t *option)
                                  "write \"off\", \"interval\" or \"group\"");
 }
 
+static int check_format(cfg_t *cfg, cfg_opt_t *option)
+{
+    const char *value = settings_newest(option);
+
+    return strcmp(value, "flat") == 0 || strcmp(value, "ecs") == 0
+               ? 0
+               : settings_refuse(cfg, option, "write \"flat\" or \"ecs\"");
+}
+
 static int check_mode(cfg_t *cfg, cfg_opt_t *option)
 {
     const char *value = settings_newest(option);
@@ -404,6 +413,7 @@ static const struct check {
     {"state_dir", settings_check_path},
     {"event_log", settings_check_file},
     {"event_log_sync", check_sync},
+    {"event_log_format", check_format},
     {"event_log_retention", check_retention},
     {"on_log_failure", check_failure},
     {"redis", check_redis},

@@ -58,6 +58,7 @@ static void settings_values_are_taken(void **state)
                     "exempt = {}\n"
                     "refusal = \"450 4.7.1 Later %i %%\"\n"
                     "event_log_sync = \"group\"\n"
+                    "event_log_format = \"ecs\"\n"
                     "client_event_rate = 100000\n"
                     "domain \"Example.com\" { fold_tags = true }\n"
                     "domain \"example.net\" { fold_tags = false }\n",
@@ -75,6 +76,7 @@ static void settings_values_are_taken(void **state)
     assert_string_equal(settings->refusal_code, "450");
     assert_string_equal(settings->refusal_text, "Later %i %%");
     assert_int_equal(settings->event_log_sync, EVENT_LOG_SYNC_GROUP);
+    assert_int_equal(settings->event_log_format, EVENT_LOG_ECS);
     assert_int_equal(settings->client_event_rate, 100000);
     assert_string_equal(settings->fold_tag_domains[0], "example.com");
     assert_null(settings->fold_tag_domains[1]);
@@ -106,6 +108,7 @@ static void settings_errors_name_line_and_remedy(void **state)
         {"event_log_retention = \"5m\"\n", ":1:", "at least 1h"},
         {"event_log = \"events\"\n", ":1:", "begins with /"},
         {"event_log_sync = \"always\"\n", ":1:", "interval"},
+        {"event_log_format = \"ECS\"\n", ":1:", "\"flat\" or \"ecs\""},
         {"refusal = \"550 text\"\n", ":1:", "enhanced status"},
         {"refusal = \"550 4.7.1 text\"\n", ":1:", "same digit"},
         {"refusal = \"421 4.7.1 text\"\n", ":1:", "end the session"},

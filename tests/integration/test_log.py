@@ -252,3 +252,33 @@ def test_tempfail_setting_refuses_for_a_while_on_a_full_disk(small_disk):
     (folder / "filler").unlink()
     wait_until(lambda: stack.send(["bob@example.com"])[1].code == 250,
                "mail is taken again", 10, pause=0.2)
+
+
+def test_events_in_the_elastic_common_schema_do_all_that_flat_ones_do(
+        stack_maker, name):
+    stack = stack_maker(event_log_format="ecs")
+    stack.suppress(f"{name}@gone.test")
+    mark = stack.log.mark()
+    replies, _ = stack.send([f"{name}@gone.test", f"{name}@example.org"])
+    assert replies[f"{name}@gone.test"].code == 550
+    event = stack.log.wait(mark, type="suppressed")
+    assert event.fields["event"]["action"] == "suppressed"
+    assert event.fields["event"]["type"] == ["denied"]
+    assert event.fields["email"]["to"]["address"] == [f"{name}@gone.test"]
+    assert event.fields["host"]["name"] == "test-node"
+    assert event.fields["@timestamp"] == event["timestamp"]
+    stack.settle()
+    assert stack.history(f"{name}@gone.test")["suppressed"] == "1"
+    assert stack.nixied.tool("suppress", "add", f"{name}2@gone.test",
+                             "--note", "x").returncode == 0
+    shown = stack.nixied.tool("tail", "--no-follow", "--type", "suppressed")
+    assert f"{name}@gone.test" in shown.stdout.decode()
+    stack.nixied.rotate()
+    stack.nixied.kill()
+    stack.nixied.restart()
+    stack.settle()
+    flat = len(stack.log.events)
+    stack.nixied.restart(event_log_format="flat")
+    stack.send([f"{name}@gone.test"])
+    assert not stack.log.wait(flat, type="suppressed").ecs
+    stack.settle()

@@ -92,7 +92,8 @@ def test_no_member_has_the_name_of_an_object_of_elastic():
 def test_schema_knows_every_member_and_type_of_the_code():
     """Read from the sources as text."""
     schema = json.loads(SCHEMA.read_text())
-    code = (TOP / "milter/event.c").read_text()
+    code = "".join((TOP / path).read_text()
+                   for path in ("include/event.h", "milter/event.c"))
     members = re.findall(r"^ +(TEXT|INTEGER)\((\w+)", code, re.MULTILINE)
     assert len(members) > 30
     for kind, name in members:

@@ -15,7 +15,11 @@ class Event(dict):
     """The members of a line; .line has its bytes."""
 
     def __init__(self, members, line):
-        super().__init__(members)
+        self.ecs = "nixie" in members  # event_log_format = "ecs"
+        flat = members.pop("nixie", members)
+        super().__init__({"schema": members["schema"], "seq": members["seq"],
+                          **flat} if self.ecs else members)
+        self.fields = members
         self.line = line
 
     def has(self, wanted):
