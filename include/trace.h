@@ -12,6 +12,10 @@
  *   more               header: H, seal
  *   all                envelope id: H, seal
  *
+ * The scope that a message was sent in stands in H (trace_seal.h), so a report
+ * of any kind tells it, and no forger can. A mark of before there were scopes,
+ * and of mail in none, has none.
+ *
  * Recipients are normal forms (mailbox.h).
  *
  * Owner    arguments are borrowed; what comes out has no pointers.
@@ -58,6 +62,9 @@ struct trace_mark {
 /* False: no key signs, or keys is NULL. Then there is no draft to end. */
 bool trace_draft_begin(struct trace_draft *draft, struct trace_keys *keys,
                        int64_t now_us);
+
+/* The scope, by its trace_scope_code(); 0: none. Before any recipient. */
+void trace_draft_set_scope(struct trace_draft *draft, uint32_t code);
 
 /*
  * Each recipient that the message goes to; one that comes twice counts once.
@@ -109,6 +116,7 @@ struct trace_result {
     size_t recipient_length;
     bool recovered; /* it was read from the mark, no report named it */
     int64_t day;    /* of the mark, since 1970 */
+    uint32_t scope; /* its trace_scope_code(); 0: none */
     /*
      * The same for every report about this message and recipient, whichever
      * part proves it; of an unproved recipient, the first that was named.

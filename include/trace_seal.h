@@ -2,8 +2,14 @@
  * trace_seal.h - what marks are made of: a head, seals and tags
  *
  * The head H has 9 bytes: version (3 bits) and number of the key (5 bits),
- * the day since 1970 (2 bytes), a random number of the message (6 bytes). A
- * seal has 10 bytes and a tag 8, the first of the HMAC of
+ * the day since 1970 (2 bytes), a random number of the message (6 bytes). Of a
+ * message in a scope the version is 2, and the last 3 bytes of that number are
+ * not random: they hide the scope's code, the first 3 bytes of the SHA-256 of
+ * its name. Who sees marks learns that they have scopes, not which. H is in all
+ * that is sealed, so a scope cannot be exchanged. Which name has the code is
+ * for the configuration to say: marks outlive a reload.
+ *
+ * A seal has 10 bytes and a tag 8, the first of the HMAC of
  *
  *   "e" H recipient        the envelope id of a message with one recipient
  *   "e" H                  of a message with more
@@ -12,6 +18,7 @@
  *   "m" H tags             the header of a message with more; of one with
  *                          more than 50 there are no tags
  *   "r" H recipient        the tag of a recipient
+ *   "n" H                  3 bytes, to hide the code in it, which is 0 here
  *
  * No recipient is empty, and H has one length, so that no two of them are the
  * HMAC of the same bytes. The seal covers the tags: none can be left out, and
@@ -31,7 +38,9 @@
 #include <stdint.h>
 
 #define TRACE_VERSION    1
+#define TRACE_SCOPED     2 /* the version of a message in a scope */
 #define TRACE_NONCE_SIZE 6
+#define TRACE_SCOPE_SIZE 3 /* of the nonce */
 #define TRACE_HEAD_SIZE  9
 #define TRACE_SEAL_SIZE  10
 #define TRACE_TAG_SIZE   8
@@ -48,6 +57,17 @@ int64_t trace_day_of(int64_t us);
 
 /* False: no random numbers. */
 bool trace_head_make(struct trace_head *head, unsigned kid, int64_t day);
+
+/* Never 0, which stands for no scope. */
+uint32_t trace_scope_code(struct text name);
+
+/* Of a head that nothing was sealed with yet; code is not 0. */
+void trace_head_set_scope(struct trace_head *head, const struct trace_key *key,
+                          uint32_t code);
+
+/* 0: it has none. To be believed only where a seal proves the head. */
+uint32_t trace_head_scope(const struct trace_head *head,
+                          const struct trace_key *key);
 
 /* False: another version. */
 bool trace_head_read(struct trace_head *head,

@@ -25,6 +25,13 @@ bool trace_draft_begin(struct trace_draft *draft, struct trace_keys *keys,
     return true;
 }
 
+void trace_draft_set_scope(struct trace_draft *draft, uint32_t code)
+{
+    if (code != 0) {
+        trace_head_set_scope(&draft->head, &draft->key, code);
+    }
+}
+
 /* --- recipients ---------------------------------------------------------- */
 
 /* Where the tag is, or would be among those above it. */

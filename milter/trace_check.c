@@ -86,6 +86,7 @@ static void keep(struct search *search, const struct proof *proof,
     memset(result, 0, sizeof *result);
     result->class = class;
     result->day = trace_head_day(&proof->head);
+    result->scope = trace_head_scope(&proof->head, &proof->key);
     result->recipient_length =
         text_copy(recipient, result->recipient, sizeof result->recipient);
     write_replay_key(proof, about, result->replay_key);

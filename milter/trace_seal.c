@@ -1,12 +1,14 @@
 #include "trace_seal.h"
 
 #include <nettle/memops.h>
+#include <nettle/sha2.h>
 #include <string.h>
 
 #define VERSION_SHIFT 5
 #define KID_MASK      0x1fU
 #define DAY_AT        1
 #define NONCE_AT      3
+#define SCOPE_AT      (TRACE_HEAD_SIZE - TRACE_SCOPE_SIZE)
 
 #define COVER_SIZE 32 /* bytes of one HMAC */
 
@@ -30,7 +32,8 @@ bool trace_head_read(struct trace_head *head,
                      const unsigned char bytes[TRACE_HEAD_SIZE])
 {
     memcpy(head->bytes, bytes, TRACE_HEAD_SIZE);
-    return bytes[0] >> VERSION_SHIFT == TRACE_VERSION;
+    return bytes[0] >> VERSION_SHIFT == TRACE_VERSION ||
+           bytes[0] >> VERSION_SHIFT == TRACE_SCOPED;
 }
 
 unsigned trace_head_kid(const struct trace_head *head)
@@ -68,6 +71,61 @@ static void sign(const struct trace_key *key, char letter,
 
     trace_key_sign(key, parts, 3, seal.bytes, seal.size);
 }
+
+/* --- the scope ----------------------------------------------------------- */
+
+uint32_t trace_scope_code(struct text name)
+{
+    unsigned char digest[TRACE_SCOPE_SIZE];
+    struct sha256_ctx sha;
+    uint32_t code;
+
+    sha256_init(&sha);
+    sha256_update(&sha, name.length, (const uint8_t *)name.bytes);
+    sha256_digest(&sha, sizeof digest, digest);
+    code = (uint32_t)digest[0] << 16 | (uint32_t)digest[1] << 8 | digest[2];
+    return code == 0 ? 1 : code;
+}
+
+/* What hides the code: of the head without it. */
+static uint32_t scope_cover(const struct trace_head *head,
+                            const struct trace_key *key)
+{
+    struct trace_head bare = *head;
+    unsigned char cover[TRACE_SCOPE_SIZE];
+
+    memset(bare.bytes + SCOPE_AT, 0, TRACE_SCOPE_SIZE);
+    sign(key, 'n', &bare, (struct text){"", 0},
+         (struct seal){cover, sizeof cover});
+    return (uint32_t)cover[0] << 16 | (uint32_t)cover[1] << 8 | cover[2];
+}
+
+void trace_head_set_scope(struct trace_head *head, const struct trace_key *key,
+                          uint32_t code)
+{
+    uint32_t hidden;
+
+    head->bytes[0] = (unsigned char)(TRACE_SCOPED << VERSION_SHIFT |
+                                     (head->bytes[0] & KID_MASK));
+    hidden = code ^ scope_cover(head, key);
+    head->bytes[SCOPE_AT] = (unsigned char)(hidden >> 16 & 0xffU);
+    head->bytes[SCOPE_AT + 1] = (unsigned char)(hidden >> 8 & 0xffU);
+    head->bytes[SCOPE_AT + 2] = (unsigned char)(hidden & 0xffU);
+}
+
+uint32_t trace_head_scope(const struct trace_head *head,
+                          const struct trace_key *key)
+{
+    const unsigned char *hidden = head->bytes + SCOPE_AT;
+
+    if (head->bytes[0] >> VERSION_SHIFT != TRACE_SCOPED) {
+        return 0;
+    }
+    return ((uint32_t)hidden[0] << 16 | (uint32_t)hidden[1] << 8 | hidden[2]) ^
+           scope_cover(head, key);
+}
+
+/* --- what is sealed ------------------------------------------------------ */
 
 void trace_seal_envelope(const struct trace_key *key,
                          const struct trace_head *head, struct text recipient,
