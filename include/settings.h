@@ -37,6 +37,7 @@ enum settings_rejections {
 
 struct bounce_rules;
 struct client_network;
+struct scope;
 
 struct settings {
     char *node;
@@ -75,6 +76,8 @@ struct settings {
     struct bounce_rules *rules; /* NULL until settings_load_rules() */
     struct policies policies;
     struct policy_breaker breaker;
+    struct scope *scopes; /* in order: the first that fits is it */
+    size_t scope_count;
     char *trace_keys; /* a path; "": no marks */
     struct client_network *outgoing_clients;
     size_t outgoing_client_count;

@@ -24,6 +24,12 @@ void settings_check_register(cfg_t *cfg);
 const char *settings_check_refusal(const char *value, char code[4],
                                    char status[12], const char **text);
 
+/* NULL, or what to write in place of a pattern of mailboxes. */
+const char *settings_pattern_advice(const char *value);
+
+/* "enforce" or "observe", of all mail or of a scope. */
+int settings_check_mode(cfg_t *cfg, cfg_opt_t *option);
+
 /*
  * The user to become: borrowed until the next getpwnam(). NULL with error: it
  * is not there, or it is root.

@@ -6,6 +6,7 @@
 #include "settings_file.h"
 #include "settings_maillog.h"
 #include "settings_policy.h"
+#include "settings_scope.h"
 #include "settings_trace.h"
 #include "settings_value.h"
 #include "text.h"
@@ -98,6 +99,16 @@ static cfg_t *make_parser(void)
         CFG_STR_LIST("release", NULL, CFGF_NODEFAULT),
         CFG_END(),
     };
+    cfg_opt_t scope_options[] = {
+        CFG_STR_LIST("listeners", none, CFGF_NONE),
+        CFG_STR_LIST("auth_users", none, CFGF_NONE),
+        CFG_STR_LIST("clients", none, CFGF_NONE),
+        CFG_STR_LIST("senders", none, CFGF_NONE),
+        CFG_STR("mode", NULL, CFGF_NODEFAULT), /* that of all */
+        CFG_SEC("policy", policy_options,
+                CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
+        CFG_END(),
+    };
     cfg_opt_t breaker_options[] = {
         CFG_INT("domain_failures", 20, CFGF_NONE),
         CFG_INT("all_failures", 200, CFGF_NONE),
@@ -137,6 +148,8 @@ static cfg_t *make_parser(void)
         CFG_SEC("policy", policy_options,
                 CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
         CFG_SEC("breaker", breaker_options, CFGF_MULTI),
+        CFG_SEC("scope", scope_options,
+                CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
         CFG_STR("trace_keys", "/var/lib/nixie/trace.keys", CFGF_NONE),
         CFG_STR_LIST("outgoing_clients", outgoing_clients, CFGF_NONE),
         CFG_STR_LIST("maillog", none, CFGF_NONE),
@@ -159,6 +172,7 @@ static cfg_t *make_parser(void)
     (void)cfg_set_error_function(cfg, keep_error);
     settings_check_register(cfg);
     settings_policy_register(cfg);
+    settings_scope_register(cfg);
     settings_maillog_register(cfg);
     settings_trace_register(cfg);
     return cfg;
@@ -362,7 +376,7 @@ static struct settings *take(cfg_t *cfg, const char *path, struct error *error)
     settings->mailbox_rules.fold_tag_domains =
         (const char *const *)settings->fold_tag_domains;
     settings->mailbox_rules.keep_local_case = !settings->fold_local_case;
-    if (!take_exempt(cfg, settings)) {
+    if (!take_exempt(cfg, settings) || !settings_scope_take(cfg, settings)) {
         goto memory;
     }
     (void)settings_check_refusal(settings->refusal, settings->refusal_code,
@@ -378,7 +392,9 @@ static struct settings *take(cfg_t *cfg, const char *path, struct error *error)
     }
     return settings;
 memory:
-    error_set(error, "out of memory");
+    if (error->text[0] == '\0') {
+        error_set(error, "out of memory");
+    }
     settings_free(settings);
     return NULL;
 }
@@ -476,6 +492,7 @@ void settings_free(struct settings *settings)
     settings_free_list(settings->maillog);
     settings_free_list(settings->internal_relays);
     bounce_rules_free(settings->rules);
+    settings_scope_free(settings);
     free(settings->exempt);
     free(settings);
 }

@@ -254,7 +254,7 @@ static int check_format(cfg_t *cfg, cfg_opt_t *option)
                : settings_refuse(cfg, option, "write \"flat\" or \"ecs\"");
 }
 
-static int check_mode(cfg_t *cfg, cfg_opt_t *option)
+int settings_check_mode(cfg_t *cfg, cfg_opt_t *option)
 {
     const char *value = settings_newest(option);
 
@@ -367,38 +367,36 @@ static int check_domain(cfg_t *cfg, cfg_opt_t *option)
                                  "write a domain, such as example.org");
 }
 
-static int check_pattern(cfg_t *cfg, cfg_opt_t *option)
+const char *settings_pattern_advice(const char *value)
 {
-    const char *value = settings_newest(option);
     struct mailbox_pattern pattern;
 
-    if (cfg_opt_size(option) > EXEMPT_MAX) {
-        return settings_refuse(
-            cfg, option, "at most 1000 here; nixie allow add takes any number");
-    }
     if (strchr(value, '@') == NULL) {
-        return settings_refuse(
-            cfg, option,
-            "there is no @ in it; write ann@example.org, "
-            "@example.org for a domain, @.example.org for those "
-            "below it, ann@ for any domain");
+        return "there is no @ in it; write ann@example.org, "
+               "@example.org for a domain, @.example.org for those "
+               "below it, ann@ for any domain";
     }
     /* both may stand in a mailbox, where next to nobody means them so */
     if (value[0] != '"' && strpbrk(value, "*?") != NULL) {
-        return settings_refuse(
-            cfg, option,
-            "* and ? stand for nothing else here; write "
-            "@example.org for a domain, @.example.org for those "
-            "below it, ann@ for any domain");
+        return "* and ? stand for nothing else here; write "
+               "@example.org for a domain, @.example.org for those "
+               "below it, ann@ for any domain";
     }
     return mailbox_parse_pattern(text_of(value), NULL, &pattern) !=
                        MAILBOX_PATTERN_INVALID &&
                    is_domain(strrchr(value, '@'), pattern.domain)
-               ? 0
-               : settings_refuse(
-                     cfg, option,
-                     "write ann@example.org, @example.org, @.example.org "
-                     "or ann@");
+               ? NULL
+               : "write ann@example.org, @example.org, @.example.org or ann@";
+}
+
+static int check_pattern(cfg_t *cfg, cfg_opt_t *option)
+{
+    const char *advice = settings_pattern_advice(settings_newest(option));
+
+    if (cfg_opt_size(option) > EXEMPT_MAX) {
+        advice = "at most 1000 here; nixie allow add takes any number";
+    }
+    return advice == NULL ? 0 : settings_refuse(cfg, option, advice);
 }
 
 static const struct check {
@@ -423,7 +421,7 @@ static const struct check {
     {"client_event_rate", check_rate},
     {"key_prefix", check_prefix},
     {"on_store_failure", check_failure},
-    {"mode", check_mode},
+    {"mode", settings_check_mode},
     {"refusal", check_refusal},
     {"local_domains", check_domain},
     {"exempt", check_pattern},

@@ -4,6 +4,7 @@
 #include "policy.h"
 #include "reason.h"
 #include "settings_token.h"
+#include "store_key.h"
 #include "text.h"
 
 #include <errno.h>
@@ -14,7 +15,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define KEYS_MAX 64 /* more than there are */
+#define KEYS_MAX  64 /* more than there are */
+#define DEPTH_MAX 2  /* a policy in a scope */
 
 /* --- the bytes ---------------------------------------------------------- */
 
@@ -136,21 +138,29 @@ enum state {
 
 struct title {
     const cfg_opt_t *section;
+    size_t within; /* the number of the section around it; 0: none */
     char name[TITLE_SIZE];
     int line;
+};
+
+/* Keys between braces, or in none. */
+struct level {
+    const cfg_opt_t *section; /* NULL: at top level */
+    int section_line;
+    size_t number;
+    int lines[KEYS_MAX]; /* where each key was set; 0: nowhere */
 };
 
 struct reader {
     struct settings_scanner scanner;
     enum state state;
     const cfg_t *cfg;
-    const cfg_opt_t *section; /* NULL: at top level */
-    int section_line;
+    struct level levels[DEPTH_MAX + 1];
+    size_t depth;
+    size_t sections; /* so far */
     const cfg_opt_t *key;
     int key_line;
     int list_line;
-    int lines[KEYS_MAX]; /* where each key was set; 0: nowhere */
-    int section_lines[KEYS_MAX];
     bool list_is_empty; /* so far */
     struct title *titles;
     size_t count;
@@ -182,28 +192,38 @@ static const cfg_opt_t *find(const cfg_opt_t *options, struct text name)
     return NULL;
 }
 
+static const cfg_opt_t *options_of(const struct reader *reader, size_t depth)
+{
+    const struct level *level = &reader->levels[depth];
+
+    return level->section != NULL ? level->section->subopts : reader->cfg->opts;
+}
+
 static bool refuse_key(const struct reader *reader,
                        const struct settings_token *token)
 {
+    const struct level *level = &reader->levels[reader->depth];
     char shown[SETTINGS_TOKEN_SHOWN];
 
     (void)text_escape(token->text, shown, sizeof shown);
-    if (reader->section == NULL) {
+    if (level->section == NULL) {
         return settings_token_fail(&reader->scanner, token->line,
                                    "no such key '%s'; nixie.conf(5) lists them",
                                    shown);
     }
-    if (find(reader->cfg->opts, token->text) != NULL) {
-        return settings_token_fail(
-            &reader->scanner, reader->section_line,
-            "the { of '%s' is not closed: '%s' in line %d does not "
-            "belong to it",
-            reader->section->name, shown, token->line);
+    for (size_t i = 0; i < reader->depth; i++) {
+        if (find(options_of(reader, i), token->text) != NULL) {
+            return settings_token_fail(
+                &reader->scanner, level->section_line,
+                "the { of '%s' is not closed: '%s' in line %d does not "
+                "belong to it",
+                level->section->name, shown, token->line);
+        }
     }
     return settings_token_fail(
         &reader->scanner, token->line,
         "no such key '%s' in a section '%s'; nixie.conf(5) lists them", shown,
-        reader->section->name);
+        level->section->name);
 }
 
 static bool refuse_twice(const struct reader *reader, const char *what,
@@ -220,10 +240,8 @@ static bool refuse_twice(const struct reader *reader, const char *what,
 static bool begin_entry(struct reader *reader,
                         const struct settings_token *token)
 {
-    const cfg_opt_t *options =
-        reader->section != NULL ? reader->section->subopts : reader->cfg->opts;
-    int *lines =
-        reader->section != NULL ? reader->section_lines : reader->lines;
+    const cfg_opt_t *options = options_of(reader, reader->depth);
+    int *lines = reader->levels[reader->depth].lines;
     size_t index;
 
     reader->key = find(options, token->text);
@@ -249,17 +267,19 @@ static bool begin_entry(struct reader *reader,
 
 static bool take_key(struct reader *reader, const struct settings_token *token)
 {
+    const struct level *level = &reader->levels[reader->depth];
+
     if (token->kind == TOKEN_WORD) {
         return begin_entry(reader, token);
     }
     if (token->kind == TOKEN_END) {
-        return reader->section == NULL ||
-               settings_token_fail(&reader->scanner, reader->section_line,
+        return level->section == NULL ||
+               settings_token_fail(&reader->scanner, level->section_line,
                                    "the { of '%s' is not closed",
-                                   reader->section->name);
+                                   level->section->name);
     }
-    if (token->kind == TOKEN_CLOSE && reader->section != NULL) {
-        reader->section = NULL;
+    if (token->kind == TOKEN_CLOSE && level->section != NULL) {
+        reader->depth--;
         return true;
     }
     return unexpected(reader, token, "a key");
@@ -469,6 +489,16 @@ static const char *read_reason(struct text title, char name[TITLE_SIZE])
     return NULL;
 }
 
+static const char *read_scope(struct text title, char name[TITLE_SIZE])
+{
+    if (!store_scope_is_valid(title)) {
+        return "write a name of 1 to 64 letters, digits, dots, hyphens and "
+               "underscores, such as \"marketing\"";
+    }
+    (void)text_copy(title, name, TITLE_SIZE);
+    return NULL;
+}
+
 /* Of the sections that have a title. */
 static const struct {
     const char *section;
@@ -476,6 +506,7 @@ static const struct {
 } titled[] = {
     {"domain", read_domain},
     {"policy", read_reason},
+    {"scope", read_scope},
 };
 
 static const char *read_title(const char *section, struct text title,
@@ -523,6 +554,7 @@ static bool take_title(struct reader *reader,
         return false;
     }
     title->section = reader->key;
+    title->within = reader->levels[reader->depth].number;
     title->line = token->line;
     advice = read_title(reader->key->name, token->text, title->name);
     if (advice != NULL) {
@@ -537,12 +569,19 @@ static bool take_title(struct reader *reader,
 static bool take_section(struct reader *reader,
                          const struct settings_token *token)
 {
+    struct level *level;
+
     if (token->kind != TOKEN_OPEN) {
         return unexpected(reader, token, "the { of a section");
     }
-    reader->section = reader->key;
-    reader->section_line = token->line;
-    memset(reader->section_lines, 0, sizeof reader->section_lines);
+    if (reader->depth == DEPTH_MAX) {
+        return unexpected(reader, token, "no section");
+    }
+    level = &reader->levels[++reader->depth];
+    memset(level, 0, sizeof *level);
+    level->section = reader->key;
+    level->section_line = token->line;
+    level->number = ++reader->sections;
     reader->state = AT_KEY;
     return true;
 }
@@ -553,6 +592,10 @@ static int compare_titles(const void *one, const void *other)
     const struct title *second = other;
     int order = strcmp(first->section->name, second->section->name);
 
+    if (order == 0) {
+        order =
+            (first->within > second->within) - (first->within < second->within);
+    }
     if (order == 0) {
         order = strcmp(first->name, second->name);
     }
@@ -571,6 +614,7 @@ static bool each_title_once(struct reader *reader)
         const struct title *second = &reader->titles[i];
 
         if (first->section == second->section &&
+            first->within == second->within &&
             strcmp(first->name, second->name) == 0) {
             char what[128];
 

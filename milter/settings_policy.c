@@ -151,40 +151,46 @@ static bool take_policy(cfg_t *section, struct policy *policy)
     return true;
 }
 
-/* The keys of one section against each other, at its end. */
-static int check_policy(cfg_t *cfg, cfg_opt_t *option)
+/* The keys of one section against each other. */
+static bool is_sound(cfg_t *cfg, const char *title, const struct policy *policy,
+                     bool days_given)
 {
-    cfg_t *section = cfg_opt_getnsec(option, cfg_opt_size(option) - 1);
-    const char *title = cfg_title(section);
-    struct policies policies;
-    struct policy *policy;
-    enum reason reason;
-
-    if (title == NULL || !reason_parse(text_of(title), &reason)) {
-        return -1; /* no memory: settings_file.c has looked at titles */
-    }
-    policies_init(&policies);
-    policy = &policies.of[reason];
-    if (!take_policy(section, policy)) {
-        return -1;
-    }
     if (policy->strikes > 0 && policy->days > policy->strikes) {
         cfg_error(cfg,
                   "policy \"%s\": days = %lld%s is above strikes = %lld: a "
                   "message is a strike on one day; write days = %lld or less",
                   title, (long long)policy->days,
-                  cfg_size(section, "days") > 0 ? "" : " (the default)",
+                  days_given ? "" : " (the default)",
                   (long long)policy->strikes, (long long)policy->strikes);
-        return -1;
+        return false;
     }
     if (policy->strikes > 0 && (policy->days - 1) * DAY > policy->window_s) {
         cfg_error(cfg,
                   "policy \"%s\": its window is too short for strikes on %lld "
                   "days: write at least \"%lldd\"",
                   title, (long long)policy->days, (long long)policy->days - 1);
-        return -1;
+        return false;
     }
-    return 0;
+    return true;
+}
+
+/* At the end of a section. */
+static int check_policy(cfg_t *cfg, cfg_opt_t *option)
+{
+    cfg_t *section = cfg_opt_getnsec(option, cfg_opt_size(option) - 1);
+    const char *title = cfg_title(section);
+    struct policies policies;
+    enum reason reason;
+
+    if (title == NULL || !reason_parse(text_of(title), &reason)) {
+        return -1; /* no memory: settings_file.c has looked at titles */
+    }
+    policies_init(&policies);
+    return take_policy(section, &policies.of[reason]) &&
+                   is_sound(cfg, title, &policies.of[reason],
+                            cfg_size(section, "days") > 0)
+               ? 0
+               : -1;
 }
 
 void settings_policy_register(cfg_t *cfg)
@@ -199,6 +205,11 @@ void settings_policy_register(cfg_t *cfg)
         {"policy|days", check_days},
         {"policy|window", check_window},
         {"policy|release", check_release},
+        /* in a scope what is not given is that of all: see take */
+        {"scope|policy|strikes", check_strikes},
+        {"scope|policy|days", check_days},
+        {"scope|policy|window", check_window},
+        {"scope|policy|release", check_release},
         {"breaker|domain_failures", check_failures},
         {"breaker|all_failures", check_failures},
         {"breaker|percent", check_percent},
@@ -241,6 +252,23 @@ static bool is_default(char *const *files)
            strcmp(files[1], "/usr/share/nixie/bounce-rules.conf") == 0;
 }
 
+bool settings_policies_take(cfg_t *cfg, struct policies *policies)
+{
+    for (unsigned i = 0; i < cfg_size(cfg, "policy"); i++) {
+        cfg_t *section = cfg_getnsec(cfg, "policy", i);
+        const char *title = cfg_title(section);
+        enum reason reason;
+
+        if (title == NULL || !reason_parse(text_of(title), &reason) ||
+            !take_policy(section, &policies->of[reason]) ||
+            !is_sound(section, title, &policies->of[reason],
+                      cfg_size(section, "days") > 0)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 bool settings_policy_take(cfg_t *cfg, struct settings *settings)
 {
     settings->bounce_rules = settings_copy_list(cfg, "bounce_rules");
@@ -249,16 +277,8 @@ bool settings_policy_take(cfg_t *cfg, struct settings *settings)
     }
     settings->bounce_rules_is_default = is_default(settings->bounce_rules);
     policies_init(&settings->policies);
-    for (unsigned i = 0; i < cfg_size(cfg, "policy"); i++) {
-        cfg_t *section = cfg_getnsec(cfg, "policy", i);
-        enum reason reason;
-
-        if (!reason_parse(text_of(cfg_title(section)), &reason) ||
-            !take_policy(section, &settings->policies.of[reason])) {
-            return false;
-        }
-    }
-    return take_breaker(cfg, &settings->breaker);
+    return settings_policies_take(cfg, &settings->policies) &&
+           take_breaker(cfg, &settings->breaker);
 }
 
 /* --- the rules ---------------------------------------------------------- */
