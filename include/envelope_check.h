@@ -10,6 +10,7 @@
 #define NIXIE_ENVELOPE_CHECK_H
 
 #include "mailbox.h"
+#include "scope.h"
 #include "settings.h"
 #include "suppression.h"
 
@@ -34,6 +35,7 @@ struct envelope_question {
      * asked about when the lists name the first in no way. May be NULL.
      */
     const struct mailbox *delivered;
+    const struct scope *scope; /* of the message; NULL: none */
 };
 
 struct envelope_answer {

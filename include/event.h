@@ -88,7 +88,8 @@ struct event {
     struct text trace_id; /* the same for each report about one delivery */
     struct text suppression_pattern, suppression_reason, suppression_origin,
         suppression_note, suppression_by, suppression_added_at,
-        suppression_expires_at, suppression_mode, suppression_evidence;
+        suppression_expires_at, suppression_mode, suppression_evidence,
+        suppression_scope;
     struct text withheld_by; /* breaker, entry, allow, policy */
     struct text action;
     struct text store_state;
@@ -182,6 +183,7 @@ enum event_member_kind {
     TEXT(suppression_reason, 64)                                               \
     TEXT(suppression_origin, 64)                                               \
     TEXT(suppression_mode, 16)                                                 \
+    TEXT(suppression_scope, 64)                                                \
     TEXT(suppression_added_at, 64)                                             \
     TEXT(suppression_expires_at, 64)                                           \
     TEXT(suppression_by, 128)                                                  \
@@ -228,7 +230,7 @@ struct event_member {
     char opening[EVENT_OPENING]; /* ,"NAME":" of a text, else ,"NAME": */
 };
 
-#define EVENT_MEMBERS 79
+#define EVENT_MEMBERS 80
 
 extern const struct event_member event_members[EVENT_MEMBERS];
 extern const size_t event_member_count;

@@ -71,6 +71,7 @@ struct maillog_message {
     char client_ip[65];
     char client_name[256];
     char envelope_id[101];
+    char scope[65];
     char final[MAILLOG_RECIPIENT_SIZE]; /* of who waits: after aliases; "" */
     /* of the last failure of this recipient: what an expiry reports */
     char last_diagnostic[513];

@@ -39,6 +39,7 @@ enum message_text {
     CLIENT_IP,
     CLIENT_NAME,
     ENVELOPE_ID,
+    SCOPE,
     TEXTS,
 };
 

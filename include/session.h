@@ -17,6 +17,7 @@
 #include "error.h"
 #include "event_log.h"
 #include "maillog_message.h"
+#include "scope.h"
 #include "settings_share.h"
 #include "suppression.h"
 #include "trace_keys.h"
@@ -49,6 +50,7 @@ struct session {
 
     struct transaction transaction;
     const struct settings *settings; /* borrowed while a transaction is open */
+    const struct scope *scope;       /* of it, in these; NULL: none */
 
     struct report_reader *report; /* NULL until a message has headers */
     enum session_report_state report_state;

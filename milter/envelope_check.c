@@ -36,11 +36,12 @@ static enum suppression_result find(const struct envelope_question *question,
                                     struct suppression_entry *entry,
                                     struct error *error)
 {
-    enum suppression_result result =
-        suppression_find(question->list, question->mailbox, NULL, entry, error);
+    const char *scope = question->scope == NULL ? NULL : question->scope->name;
+    enum suppression_result result = suppression_find(
+        question->list, question->mailbox, scope, entry, error);
 
     return result == SUPPRESSION_ABSENT && question->delivered != NULL
-               ? suppression_find(question->list, question->delivered, NULL,
+               ? suppression_find(question->list, question->delivered, scope,
                                   entry, error)
                : result;
 }
@@ -49,12 +50,11 @@ static enum envelope_verdict
 verdict_when_found(const struct envelope_question *question,
                    const struct suppression_entry *entry)
 {
-    const struct settings *settings = question->settings;
-
     if (is_let_through(question)) {
         return ENVELOPE_EXEMPT;
     }
-    if (settings->mode == MODE_OBSERVE || strcmp(entry->mode, "observe") == 0) {
+    if (scope_mode(question->settings, question->scope) == MODE_OBSERVE ||
+        strcmp(entry->mode, "observe") == 0) {
         return ENVELOPE_OBSERVE;
     }
     return ENVELOPE_SUPPRESS;
@@ -72,7 +72,8 @@ verdict_when_unavailable(const struct envelope_question *question)
     const struct settings *settings = question->settings;
 
     if (settings->on_store_failure == FAILURE_ACCEPT ||
-        settings->mode == MODE_OBSERVE || is_let_through(question)) {
+        scope_mode(settings, question->scope) == MODE_OBSERVE ||
+        is_let_through(question)) {
         return ENVELOPE_PASS;
     }
     return ENVELOPE_TEMPFAIL;

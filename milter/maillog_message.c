@@ -8,6 +8,7 @@
 static const size_t text_limits[TEXTS] = {
     [SENDER] = 320,   [MESSAGE_ID] = 512,  [AUTH_USER] = 255,
     [CLIENT_IP] = 64, [CLIENT_NAME] = 255, [ENVELOPE_ID] = 100,
+    [SCOPE] = 64,
 };
 
 /* ---- which message ------------------------------------------------------- */
@@ -79,9 +80,13 @@ static void learn_message(struct maillog_messages *messages,
                           struct message *message, const struct event *event)
 {
     const struct text told[TEXTS] = {
-        [SENDER] = event->sender,           [MESSAGE_ID] = event->message_id,
-        [AUTH_USER] = event->auth_user,     [CLIENT_IP] = event->client_ip,
-        [CLIENT_NAME] = event->client_name, [ENVELOPE_ID] = event->envelope_id,
+        [SENDER] = event->sender,
+        [MESSAGE_ID] = event->message_id,
+        [AUTH_USER] = event->auth_user,
+        [CLIENT_IP] = event->client_ip,
+        [CLIENT_NAME] = event->client_name,
+        [ENVELOPE_ID] = event->envelope_id,
+        [SCOPE] = event->scope,
     };
 
     for (size_t i = 0; i < TEXTS; i++) {
@@ -310,6 +315,7 @@ static void begin(struct maillog_message *found)
     *found->client_ip = '\0';
     *found->client_name = '\0';
     *found->envelope_id = '\0';
+    *found->scope = '\0';
     *found->final = '\0';
     *found->last_diagnostic = '\0';
     *found->last_enhanced_status = '\0';
@@ -341,6 +347,7 @@ static void describe(const struct message *message,
     GIVE(message->texts[CLIENT_IP], found->client_ip);
     GIVE(message->texts[CLIENT_NAME], found->client_name);
     GIVE(message->texts[ENVELOPE_ID], found->envelope_id);
+    GIVE(message->texts[SCOPE], found->scope);
 }
 
 static void describe_recipient(const struct recipient *recipient,

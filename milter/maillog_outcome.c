@@ -184,6 +184,7 @@ static void take_message(struct maillog_outcome *outcome)
     event->auth_user = known(message->auth_user);
     event->client_ip = known(message->client_ip);
     event->client_name = known(message->client_name);
+    event->scope = known(message->scope);
     event->size = message->size;
 }
 

@@ -100,6 +100,7 @@ static void end_transaction(struct session *session)
     if (session->settings != NULL) {
         settings_share_return(services->settings, session->settings);
         session->settings = NULL;
+        session->scope = NULL;
     }
 }
 
@@ -204,6 +205,23 @@ static sfsistat on_helo(SMFICTX *ctx, struct session *session, char *name)
 
 /* --- MAIL -------------------------------------------------------------- */
 
+/*
+ * What all recipients of the message go by. A session that Postfix plays came
+ * in at no listener, whatever cleanup(8) says its name is.
+ */
+static void choose_scope(struct session *session)
+{
+    const struct transaction *transaction = &session->transaction;
+    const struct scope_question question = {
+        .listener = transaction->emulated ? NULL : session->listener,
+        .auth_user = session->auth_user,
+        .client_ip = session->client_ip,
+        .sender = transaction->sender,
+    };
+
+    session->scope = scope_choose(session->settings, &question);
+}
+
 static sfsistat on_mail(SMFICTX *ctx, struct session *session, char **arguments)
 {
     struct transaction *transaction;
@@ -226,6 +244,7 @@ static sfsistat on_mail(SMFICTX *ctx, struct session *session, char **arguments)
     /* smtpd has no queue id yet and names the mailer; Sendmail has both */
     transaction->emulated =
         queue_id != NULL && macro(ctx, "{mail_mailer}") == NULL;
+    choose_scope(session);
     return go_on(session, SMFIP_NR_MAIL);
 }
 
@@ -339,8 +358,12 @@ static sfsistat check_recipient(SMFICTX *ctx, struct session *session,
 {
     const int64_t began_us = clock_monotonic_us();
     const struct envelope_question question = {
-        session->settings, services->list, recipient->mailbox,
-        session->transaction.null_sender, delivered};
+        .settings = session->settings,
+        .list = services->list,
+        .mailbox = recipient->mailbox,
+        .null_sender = session->transaction.null_sender,
+        .delivered = delivered,
+        .scope = session->scope};
     struct envelope_answer answer;
 
     envelope_check(&question, &answer);

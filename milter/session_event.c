@@ -26,6 +26,7 @@ static void begin(struct event *event, enum event_type type, int64_t now_us,
     event->helo = known(session->helo);
     event->auth_user = known(session->auth_user);
     event->tls_version = known(session->tls_version);
+    event->scope = known(session->scope == NULL ? NULL : session->scope->name);
     transaction_describe(&session->transaction, event);
 }
 

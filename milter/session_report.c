@@ -6,6 +6,7 @@
 #include "outcome.h"
 #include "report.h"
 #include "report_verdict.h"
+#include "scope.h"
 #include "smtp_reply.h"
 #include "trace.h"
 
@@ -306,6 +307,27 @@ static void take_message(struct telling *telling)
     }
 }
 
+/*
+ * As the mark tells. Of a scope that is no longer configured only that there
+ * was one is known: then whoever complains gets no mail at all, rather than
+ * what it complained about.
+ */
+static void take_scope(struct telling *telling)
+{
+    const struct scope *scope =
+        telling->trace.scope == 0
+            ? NULL
+            : scope_of_code(telling->session->settings, telling->trace.scope);
+
+    if (scope != NULL) {
+        telling->event.scope = text_of(scope->name);
+    } else if (telling->trace.scope != 0) {
+        log_info("%s: a report about mail of a scope that is not configured: "
+                 "goes by the list for all",
+                 telling->session->transaction.id);
+    }
+}
+
 static void take_belief(struct telling *telling)
 {
     const struct settings *settings = telling->session->settings;
@@ -343,6 +365,7 @@ static void tell(struct telling *telling)
         return;
     }
     take_belief(telling);
+    take_scope(telling);
     if (telling->trace.class == TRACE_NONE &&
         ++telling->unbelieved > UNBELIEVED_TOLD) {
         return;

@@ -43,12 +43,16 @@ static void remove_foreign(SMFICTX *ctx, const struct session *session)
 }
 
 static bool draw(const struct session_services *services,
-                 const struct transaction *transaction, struct trace_mark *mark)
+                 const struct session *session, struct trace_mark *mark)
 {
+    const struct transaction *transaction = &session->transaction;
     struct trace_draft draft;
 
     if (!trace_draft_begin(&draft, services->trace_keys, clock_now_us())) {
         return false;
+    }
+    if (session->scope != NULL) {
+        trace_draft_set_scope(&draft, session->scope->code);
     }
     for (size_t i = 0; i < transaction->recipient_count; i++) {
         const struct transaction_recipient *recipient =
@@ -105,7 +109,7 @@ void session_trace_mark(SMFICTX *ctx, const struct session_services *services,
     }
     remove_foreign(ctx, session);
     if (services->trace_keys == NULL || !may(session, SMFIF_ADDHDRS) ||
-        !draw(services, &session->transaction, &mark)) {
+        !draw(services, session, &mark)) {
         return;
     }
     if (smfi_insheader(ctx, 0, name, mark.header) != MI_SUCCESS) {

@@ -303,7 +303,7 @@ void transaction_describe_entry(const struct suppression_entry *entry,
 {
     event->suppression_pattern =
         (struct text){entry->pattern.text, entry->pattern.length};
-    event->scope = text_or_unknown(entry->scope);
+    event->suppression_scope = text_or_unknown(entry->scope);
     event->suppression_reason = text_or_unknown(entry->reason);
     event->suppression_origin = text_or_unknown(entry->origin);
     event->suppression_note = text_or_unknown(entry->note);

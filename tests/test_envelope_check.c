@@ -54,8 +54,10 @@ static enum envelope_verdict check(const struct settings *settings,
 {
     struct mailbox mailbox;
     struct envelope_answer answer;
-    struct envelope_question question = {settings, store.list, &mailbox,
-                                         null_sender, NULL};
+    struct envelope_question question = {.settings = settings,
+                                         .list = store.list,
+                                         .mailbox = &mailbox,
+                                         .null_sender = null_sender};
 
     assert_int_not_equal(
         mailbox_parse(text_of(recipient), &settings->mailbox_rules, &mailbox),
@@ -136,8 +138,10 @@ static void envelope_check_asks_where_the_mail_is_put_too(void **state)
         struct mailbox mailbox;
         struct mailbox delivered;
         struct envelope_answer answer;
-        struct envelope_question question = {settings, store.list, &mailbox,
-                                             false, &delivered};
+        struct envelope_question question = {.settings = settings,
+                                             .list = store.list,
+                                             .mailbox = &mailbox,
+                                             .delivered = &delivered};
 
         assert_int_equal(
             mailbox_parse(text_of(rows[i].recipient), NULL, &mailbox),
