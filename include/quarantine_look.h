@@ -68,9 +68,13 @@ void quarantine_page_field(const struct quarantine_page *page, size_t index,
 void quarantine_page_free(struct quarantine_page *page);
 
 struct quarantine_due {
-    struct text field, value; /* address or "@domain"; reason, down, up */
+    struct text field, value; /* see store_due_field(); of a domain down, up */
     bool is_domain;
-    struct mailbox mailbox; /* of a domain without address */
+    /* of an address, what field and value say; unknown as they may be */
+    struct text address, scope; /* whose list */
+    struct text reason;
+    struct text policy_scope; /* by whose policy; unknown: by that of all */
+    struct mailbox mailbox;   /* of a domain without address */
 
     /* of quarantine_look_hashes() */
     char due_by[INSTANCE_ID_SIZE]; /* "": unknown, as all texts here */

@@ -118,6 +118,12 @@ struct reason_facts {
 const struct reason_facts *reason_facts(enum reason reason);
 const char *reason_name(enum reason reason);
 
+/*
+ * The recipient could be reached, and wants no more of such mail: complaint,
+ * unsubscribe. It suppresses in the scope that the message was sent in.
+ */
+bool reason_is_request(enum reason reason);
+
 /* False when there is no such reason. Names are lower case. */
 bool reason_parse(struct text name, enum reason *reason);
 

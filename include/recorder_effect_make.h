@@ -31,6 +31,7 @@ struct making {
     struct store_key key;
     bool conditional;
     /* of the event */
+    struct text scope; /* whose list it is about; unknown: that for all */
     char timestamp[CLOCK_TIMESTAMP_SIZE];
     char hour[EFFECT_HOUR_SIZE];
     int64_t seconds;
@@ -47,6 +48,9 @@ struct text making_bounded(struct text text, size_t limit);
 /* Takes this key of the bucket in hand; false: the name does not fit. */
 bool making_key(struct making *making, enum store_history kind,
                 struct text name);
+
+/* The strikes of an address, in the scope of the event. */
+bool making_strikes_key(struct making *making, struct text address);
 
 /* The next effect, or NULL. */
 struct effect *making_put(struct making *making,
@@ -67,6 +71,10 @@ void making_join(struct effect *effect, struct text left, const char *between,
                  struct text right);
 void making_join_value(struct effect *effect, struct text left,
                        const char *between, struct text right);
+
+/* Of the recipient's hash: with "@" and the scope behind its name. */
+void making_put_scoped(struct making *making, enum effect_operation operation,
+                       const char *field, struct text value);
 
 /* Counts one in the stats of the event's hour, in the bucket in hand. */
 void making_put_stats(struct making *making);

@@ -4,6 +4,7 @@
  * Lists      <prefix>suppress:<pattern>  <prefix>suppress@<scope>:<pattern>
  *            <prefix>allow:<pattern>     (and allow@<scope>:)
  * History    <prefix>{NN}:recipient:<address>   {NN}:strikes:<address>
+ *            {NN}:strikes@<scope>:<address>
  *            {NN}:evidence:<address>
  *            {NN}:domain:<domain>   {NN}:waiting:<domain>
  *            {NN}:seen:<trace_id>|<type>
@@ -66,5 +67,20 @@ enum store_history {
 bool store_key_history(const char *prefix, unsigned bucket,
                        enum store_history kind, struct text name,
                        struct store_key *key);
+
+/* Strikes for one scope's list; scope unknown or "": for that for all. */
+bool store_key_strikes(const char *prefix, unsigned bucket, struct text scope,
+                       struct text address, struct store_key *key);
+
+/*
+ * A field of {NN}:due is "<address>" or "<address> <scope>", of a domain
+ * "@<domain>"; a value "<reason>" or "<reason>@<scope>", by whose policy.
+ * scope is unknown where there is none. In no address a blank is followed by
+ * what may be a scope.
+ */
+void store_due_field(struct text field, struct text *address,
+                     struct text *scope);
+void store_due_value(struct text value, struct text *reason,
+                     struct text *scope);
 
 #endif

@@ -85,9 +85,12 @@ static void find_reason(const struct why_strikes *strikes,
 {
     struct why_evidence evidence;
     bool struck = read_latest(strikes->evidence, &evidence);
+    struct text due;
+    struct text due_scope;
     enum reason latest;
 
-    if (reason_parse(command_store_text(strikes->due), &policy->reason)) {
+    store_due_value(command_store_text(strikes->due), &due, &due_scope);
+    if (reason_parse(due, &policy->reason)) {
         policy->known = true;
     } else if (struck) {
         policy->known = reason_parse(evidence.reason, &policy->reason);

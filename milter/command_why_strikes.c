@@ -39,7 +39,7 @@ breaker_of(const struct findings *findings, enum reason reason)
 {
     const GArray *breakers = findings->domain.breakers;
 
-    if (reason == REASON_COMPLAINT || reason == REASON_UNSUBSCRIBE) {
+    if (reason_is_request(reason)) {
         return NULL; /* no spike of these is a fault */
     }
     for (guint i = 0; breakers != NULL && i < breakers->len; i++) {

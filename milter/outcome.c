@@ -5,6 +5,7 @@
 #include "policy.h"
 #include "reason.h"
 #include "reply_text.h"
+#include "scope.h"
 #include "store_key.h"
 
 #include <stdlib.h>
@@ -189,16 +190,40 @@ static bool may_count(const struct outcome_facts *facts,
            (!facts->destination || event->type == EVENT_EXPIRATION);
 }
 
+/*
+ * FOUND only by the list that this failure would put the recipient on: of who
+ * is unreachable that for all, of a request the one of its scope.
+ */
+static enum suppression_result look_up_in(const struct outcome_judge *judge,
+                                          const struct event *event,
+                                          const struct mailbox *mailbox)
+{
+    const bool request = reason_is_request(judge->verdict.reason);
+    struct suppression *list = judge->options.list;
+    char scope[STORE_SCOPE_MAX + 1] = "";
+    enum suppression_result result;
+    struct suppression_entry entry;
+    struct error error; /* whose Redis is away is told by the list itself */
+
+    if (store_scope_is_valid(event->scope)) {
+        (void)text_copy(event->scope, scope, sizeof scope);
+    }
+    result = suppression_find(list, mailbox, scope, &entry, &error);
+    if (result != SUPPRESSION_FOUND || scope[0] == '\0' ||
+        request == (entry.scope[0] != '\0')) {
+        return result;
+    }
+    return request ? SUPPRESSION_ABSENT
+                   : suppression_find(list, mailbox, NULL, &entry, &error);
+}
+
 /* FOUND, too, where there is no mailbox that could be suppressed. */
 static enum suppression_result look_up(const struct outcome_judge *judge,
                                        const struct event *event)
 {
     /* it is in its normal form: nothing is to be folded any more */
     static const struct mailbox_rules rules = {.keep_local_case = true};
-    char scope[STORE_SCOPE_MAX + 1] = "";
-    struct suppression_entry entry;
     struct mailbox mailbox;
-    struct error error; /* whose Redis is away is told by the list itself */
 
     if (event->recipient.length == 0) {
         return SUPPRESSION_FOUND;
@@ -211,14 +236,8 @@ static enum suppression_result look_up(const struct outcome_judge *judge,
     case MAILBOX_INVALID:
         return SUPPRESSION_FOUND;
     }
-    if (judge->options.list == NULL) {
-        return SUPPRESSION_ABSENT;
-    }
-    if (store_scope_is_valid(event->scope)) {
-        (void)text_copy(event->scope, scope, sizeof scope);
-    }
-    return suppression_find(judge->options.list, &mailbox, scope, &entry,
-                            &error);
+    return judge->options.list == NULL ? SUPPRESSION_ABSENT
+                                       : look_up_in(judge, event, &mailbox);
 }
 
 static bool is_counted(const struct outcome_judge *judge,
@@ -246,7 +265,8 @@ static const struct policy *policy_for(const struct outcome_judge *judge,
                                        const struct outcome_facts *facts,
                                        const struct event *event)
 {
-    const struct policies *policies = &judge->settings->policies;
+    const struct policies *policies =
+        scope_policies(judge->settings, event->scope);
     const struct verdict *verdict = &judge->verdict;
 
     if (facts->soft && verdict->failure_type == FAILURE_TYPE_HARD) {

@@ -5,6 +5,7 @@
 #include "quarantine_breaker.h"
 #include "quarantine_event.h"
 #include "quarantine_look.h"
+#include "scope.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -22,7 +23,8 @@ struct note {
     uint64_t run; /* 0: none */
     uint64_t print;
     size_t length;
-    char name[MAILBOX_MAX + 2]; /* the field of {NN}:due or {NN}:breaker */
+    /* the field of {NN}:due or {NN}:breaker */
+    char name[MAILBOX_MAX + 1 + STORE_SCOPE_MAX + 1];
 };
 
 struct quarantine {
@@ -301,10 +303,10 @@ static bool open_breaker(struct run *run, const char *domain,
     return !run->stopped;
 }
 
-/* People asked for these: no fault of ours or theirs makes them spike. */
+/* People ask for these: no fault of ours or theirs makes them spike. */
 static bool has_breaker(enum reason reason)
 {
-    return reason != REASON_COMPLAINT && reason != REASON_UNSUBSCRIBE;
+    return !reason_is_request(reason);
 }
 
 enum answer { ANSWER_NO, ANSWER_YES, ANSWER_NONE };
@@ -360,11 +362,11 @@ static const struct policy *find_policy(const struct run *run,
 {
     const struct policy *policy;
 
-    if (!reason_parse(due->value, reason)) {
+    if (!reason_parse(due->reason, reason)) {
         return NULL;
     }
-    policy = policy_of_strikes(&run->settings->policies, *reason,
-                               quarantine_failure_type(due, *reason));
+    policy = policy_of_strikes(scope_policies(run->settings, due->policy_scope),
+                               *reason, quarantine_failure_type(due, *reason));
     return policy->strikes > 0 && has_enough(due, policy) ? policy : NULL;
 }
 

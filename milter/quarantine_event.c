@@ -39,9 +39,10 @@ static void begin(struct event *event, enum event_type type, int64_t now_us,
 {
     event_init(event, type, now_us);
     event->origin = text_of("policy");
-    event->recipient = due->field;
+    event->recipient = due->address;
     event->recipient_domain = known(due->mailbox.domain);
-    event->suppression_pattern = due->field;
+    event->suppression_pattern = due->address;
+    event->scope = due->scope;
 }
 
 enum failure_type quarantine_failure_type(const struct quarantine_due *due,
@@ -61,9 +62,11 @@ static void tell_added(const struct event *event)
     char recipient[SHOWN_SIZE];
     struct text until = event->suppression_expires_at;
 
-    log_info("policy: suppressed: recipient=<%s> reason=%s "
+    log_info("policy: suppressed: recipient=<%s>%s%.*s reason=%s "
              "failure_type=%s expires_at=%s",
              text_escape(event->recipient, recipient, sizeof recipient),
+             event->scope.length > 0 ? " scope=" : "", (int)event->scope.length,
+             event->scope.length > 0 ? event->scope.bytes : "",
              event->reason.bytes, event->failure_type.bytes,
              until.bytes == NULL ? "never" : until.bytes);
 }
@@ -118,7 +121,7 @@ quarantine_event_withheld(struct event_log *log, int64_t now_us,
     event.message_id = known(due->message_id);
     event.strikes = due->strikes;
     event.withheld_by = text_of(withheld_by);
-    if (reason_parse(due->value, &reason)) {
+    if (reason_parse(due->reason, &reason)) {
         event.reason = text_of(reason_name(reason));
         event.failure_type =
             text_of(failure_type_name(quarantine_failure_type(due, reason)));
@@ -127,7 +130,7 @@ quarantine_event_withheld(struct event_log *log, int64_t now_us,
     result = event_log_append(log, &event);
     log_info("policy: withheld: recipient=<%s> reason=\"%s\" "
              "withheld_by=%s",
-             text_escape(due->field, recipient, sizeof recipient),
+             text_escape(due->address, recipient, sizeof recipient),
              text_escape(due->value, value, sizeof value), withheld_by);
     return result;
 }

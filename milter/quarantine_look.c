@@ -12,6 +12,7 @@
 #define PAGE_FIELDS    "1000"
 #define EVIDENCE_LINES "2" /* the last index */
 #define WORDS_MAX      5   /* of a command, behind its key */
+#define SCOPED_FIELD   (16 + 1 + STORE_SCOPE_MAX)
 #define HOUR_US        INT64_C(3600000000)
 #define OUTLIERS       3 /* buckets with one domain or a few that fail */
 #define COUNT_FIELD    (MAILBOX_DOMAIN_MAX + 1 + REASON_NAME_MAX + 1)
@@ -294,12 +295,12 @@ static bool init_address(struct quarantine_due *due)
     struct mailbox *mailbox = &due->mailbox;
     enum mailbox_result result;
 
-    if (due->field.length > MAILBOX_MAX) {
+    if (due->address.length > MAILBOX_MAX) {
         return false;
     }
-    result = mailbox_parse(due->field, &as_it_is, mailbox);
+    result = mailbox_parse(due->address, &as_it_is, mailbox);
     return (result == MAILBOX_OK || result == MAILBOX_LOCAL) &&
-           text_is(due->field, mailbox->address);
+           text_is(due->address, mailbox->address);
 }
 
 bool quarantine_due_init(struct quarantine_due *due, unsigned bucket,
@@ -316,6 +317,13 @@ bool quarantine_due_init(struct quarantine_due *due, unsigned bucket,
     }
     if (field.bytes[0] == '@') {
         name = (struct text){field.bytes + 1, field.length - 1};
+    } else {
+        store_due_field(field, &due->address, &due->scope);
+        store_due_value(value, &due->reason, &due->policy_scope);
+        if (due->scope.length > 0) {
+            due->policy_scope = due->scope;
+        }
+        name = due->address;
     }
     return store_bucket(name.bytes, name.length) == bucket &&
            (field.bytes[0] == '@' ? init_domain(due) : init_address(due));
@@ -329,15 +337,27 @@ static bool key_of(const struct quarantine_look *look,
     struct text name =
         due->is_domain
             ? (struct text){due->mailbox.domain, due->mailbox.domain_length}
-            : due->field;
+            : due->address;
 
     return store_key_history(
         look->prefix, store_bucket(name.bytes, name.length), kind, name, key);
 }
 
+/* The name of a field in the recipient's hash that each scope has. */
+static const char *scoped(const struct quarantine_due *due, const char *name,
+                          char buffer[SCOPED_FIELD])
+{
+    (void)snprintf(buffer, SCOPED_FIELD, "%s%s%.*s", name,
+                   due->scope.length > 0 ? "@" : "", (int)due->scope.length,
+                   due->scope.length > 0 ? due->scope.bytes : "");
+    return buffer;
+}
+
 static bool ask_hash(struct quarantine_look *look,
                      const struct quarantine_due *due)
 {
+    char due_by[SCOPED_FIELD];
+    char escalation[SCOPED_FIELD];
     struct store_key key;
 
     if (due->is_domain) {
@@ -346,8 +366,8 @@ static bool ask_hash(struct quarantine_look *look,
                    "last_failure_reason");
     }
     return key_of(look, due, STORE_RECIPIENT, &key) &&
-           ASK(look, "HMGET", &key, "due_by", "last_at", "escalation",
-               "last_queue_id");
+           ASK(look, "HMGET", &key, scoped(due, "due_by", due_by), "last_at",
+               scoped(due, "escalation", escalation), "last_queue_id");
 }
 
 static void read_hash(struct quarantine_due *due, const redisReply *reply)
@@ -391,9 +411,11 @@ bool quarantine_look_hashes(struct quarantine_look *look,
 /* The first half of the keys are those that allow. */
 static bool ask_lists(struct quarantine_look *look, struct quarantine_due *due)
 {
+    char scope[STORE_SCOPE_MAX + 1];
     struct store_key key;
 
-    while (suppression_candidate(look->prefix, &due->mailbox, NULL,
+    (void)text_copy(due->scope, scope, sizeof scope);
+    while (suppression_candidate(look->prefix, &due->mailbox, scope,
                                  due->lists_asked, &key)) {
         if (!ask(look, "EXISTS", &key, NULL, 0)) {
             return false;
@@ -408,7 +430,10 @@ static bool ask_case(struct quarantine_look *look, struct quarantine_due *due)
     struct store_key strikes;
     struct store_key evidence;
 
-    return key_of(look, due, STORE_STRIKES, &strikes) &&
+    return store_key_strikes(
+               look->prefix,
+               store_bucket(due->address.bytes, due->address.length),
+               due->scope, due->address, &strikes) &&
            key_of(look, due, STORE_EVIDENCE, &evidence) &&
            ask(look, "ZCARD", &strikes, NULL, 0) &&
            ASK(look, "LRANGE", &evidence, "0", EVIDENCE_LINES) &&
@@ -482,8 +507,8 @@ static bool read_line(struct quarantine_due *due, struct text line)
     }
     reason = next_word(&line);
     if (!is_code(words[WORD_CODE], words[WORD_STATUS]) ||
-        reason.length != due->value.length || reason.length == 0 ||
-        memcmp(reason.bytes, due->value.bytes, reason.length) != 0) {
+        reason.length != due->reason.length || reason.length == 0 ||
+        memcmp(reason.bytes, due->reason.bytes, reason.length) != 0) {
         return false;
     }
     at_us = time_of(words[WORD_TIME]);
@@ -512,9 +537,15 @@ static void read_evidence(struct quarantine_due *due, const redisReply *reply)
     }
 }
 
+/*
+ * With a scope each of its keys is followed by that for all. An entry for all
+ * may end before who wants no more of this mail wants it again.
+ */
 static bool read_lists(struct quarantine_look *look, struct quarantine_due *due,
                        struct error *error)
 {
+    const bool has_scope = due->scope.length > 0;
+
     for (size_t i = 0; i < due->lists_asked; i++) {
         int64_t exists;
 
@@ -523,7 +554,7 @@ static bool read_lists(struct quarantine_look *look, struct quarantine_due *due,
         }
         if (exists > 0 && i < due->lists_asked / 2) {
             due->is_allowed = true;
-        } else if (exists > 0) {
+        } else if (exists > 0 && !(has_scope && i % 2 == 1)) {
             due->is_listed = true;
         }
     }

@@ -119,6 +119,11 @@ const char *reason_name(enum reason reason)
     return facts[reason].name;
 }
 
+bool reason_is_request(enum reason reason)
+{
+    return reason == REASON_COMPLAINT || reason == REASON_UNSUBSCRIBE;
+}
+
 bool reason_parse(struct text name, enum reason *reason)
 {
     for (size_t i = 0; i < REASONS; i++) {

@@ -2,6 +2,7 @@
 
 #include "clock.h"
 #include "mailbox.h"
+#include "reason.h"
 #include "recorder_effect_make.h"
 
 #include <stdio.h>
@@ -182,6 +183,22 @@ void making_join_value(struct effect *effect, struct text left,
         effect->value = join(effect->value_buffer, sizeof effect->value_buffer,
                              left, between, right);
     }
+}
+
+bool making_strikes_key(struct making *making, struct text address)
+{
+    return store_key_strikes(making->prefix, making->bucket, making->scope,
+                             address, &making->key);
+}
+
+void making_put_scoped(struct making *making, enum effect_operation operation,
+                       const char *field, struct text value)
+{
+    struct effect *effect = making_put(making, operation, field, text_of(""));
+
+    making_join(effect, text_of(field), making->scope.length > 0 ? "@" : "",
+                making->scope);
+    making_join_value(effect, value, "", text_of(NULL));
 }
 
 /* ---- history ---- */
@@ -441,12 +458,16 @@ static bool is_by_policy(const struct event *event)
 /* What was before the last delivery is no step of the ladder any more. */
 static void put_escalation(struct making *making, struct text address)
 {
+    struct text at = text_of(making->timestamp);
+
     if (making_key(making, STORE_RECIPIENT, address)) {
-        making_put_own(making, EFFECT_UNLESS, "last_delivery_at",
-                       making->timestamp);
-        making->conditional = true;
-        making_put(making, EFFECT_ADD, "escalation", text_of("1"));
-        making_put_own(making, EFFECT_LAST, "escalated_at", making->timestamp);
+        if (making->scope.length == 0) { /* no delivery ends a request */
+            making_put_own(making, EFFECT_UNLESS, "last_delivery_at",
+                           making->timestamp);
+            making->conditional = true;
+        }
+        making_put_scoped(making, EFFECT_ADD, "escalation", text_of("1"));
+        making_put_scoped(making, EFFECT_LAST, "escalated_at", at);
         making->conditional = false;
     }
 }
@@ -455,8 +476,8 @@ static void put_escalation(struct making *making, struct text address)
 static void put_no_escalation(struct making *making, struct text address)
 {
     if (making_key(making, STORE_RECIPIENT, address)) {
-        making_put(making, EFFECT_SET, "escalation", text_of(""));
-        making_put(making, EFFECT_SET, "escalated_at", text_of(""));
+        making_put_scoped(making, EFFECT_SET, "escalation", text_of(""));
+        making_put_scoped(making, EFFECT_SET, "escalated_at", text_of(""));
     }
 }
 
@@ -510,6 +531,21 @@ static void put_list(struct making *making, const struct effect_row *row)
 
 /* ---- all ---- */
 
+/*
+ * An outcome is about the list for all, however much it was sent in a scope,
+ * unless it is a request: nobody asks to be unreachable.
+ */
+static struct text scope_of(const struct event *event)
+{
+    enum reason reason;
+    bool is_about_scope =
+        rows[event->type].count == NULL ||
+        (reason_parse(event->reason, &reason) && reason_is_request(reason));
+
+    return is_about_scope && store_scope_is_valid(event->scope) ? event->scope
+                                                                : text_of(NULL);
+}
+
 static void begin(struct making *making)
 {
     int64_t us = making->event->timestamp_us;
@@ -519,6 +555,7 @@ static void begin(struct making *making)
     (void)snprintf(making->hour, sizeof making->hour, "%.4s%.2s%.2s%.2s", at,
                    at + 5, at + 8, at + 11);
     making->seconds = us / US_PER_SECOND - (us % US_PER_SECOND < 0);
+    making->scope = scope_of(making->event);
 }
 
 size_t recorder_effects(const char *prefix, const struct event *event,

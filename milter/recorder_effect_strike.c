@@ -22,17 +22,25 @@
 #define DIAGNOSTIC_MAX 300
 #define SHORT_MAX      64
 
+/* The field of {NN}:due: see store_due_field(). */
+static void join_due(const struct making *making, struct effect *effect,
+                     struct text address)
+{
+    making_join(effect, address, making->scope.length > 0 ? " " : "",
+                making->scope);
+}
+
 void making_settle(struct making *making, struct text address, bool strikes)
 {
     if (making_key(making, STORE_RECIPIENT, address)) {
-        making_put(making, EFFECT_SET, "due_by", text_of(""));
-        making_put(making, EFFECT_SET, "due_at", text_of(""));
+        making_put_scoped(making, EFFECT_SET, "due_by", text_of(""));
+        making_put_scoped(making, EFFECT_SET, "due_at", text_of(""));
     }
     if (making_key(making, STORE_DUE, text_of(NULL))) {
-        making_join(making_put(making, EFFECT_SET, NULL, text_of("")), address,
-                    "", text_of(NULL));
+        join_due(making, making_put(making, EFFECT_SET, NULL, text_of("")),
+                 address);
     }
-    if (strikes && making_key(making, STORE_STRIKES, address)) {
+    if (strikes && making_strikes_key(making, address)) {
         making_put(making, EFFECT_DELETE, NULL, text_of(""));
     }
 }
@@ -130,10 +138,16 @@ static void put_evidence(struct making *making)
                               sizeof effect->value_buffer - line->length);
 }
 
-/* Only what is later than the last delivery counts. */
+/*
+ * Only what is later than the last delivery counts. A request has nothing to
+ * do with deliveries: it is about one.
+ */
 static void begin_failed(struct making *making)
 {
     making->conditional = false;
+    if (making->scope.length > 0) {
+        return;
+    }
     if (making_key(making, STORE_RECIPIENT, making->event->recipient)) {
         making_put_own(making, EFFECT_UNLESS, "last_delivery_at",
                        making->timestamp);
@@ -160,12 +174,13 @@ static void put_strike(struct making *making)
     if (!again) {
         put_pushed(making);
     }
-    if (making_key(making, STORE_STRIKES, making->event->recipient)) {
+    if (making_strikes_key(making, making->event->recipient)) {
         strike =
             making_put_number(making, EFFECT_STRIKE, NULL, making->seconds);
         making_join(strike, member, "", text_of(NULL));
     }
     if (again) {
+        making->conditional = true;
         put_pushed(making); /* when the strike was new */
     }
 }
@@ -185,17 +200,26 @@ static void put_due(struct making *making)
     const struct event *event = making->event;
     struct text reason =
         making_knows(event->reason) ? event->reason : text_of("undetermined");
+    /* of a request both are one */
+    struct text policy_scope =
+        making->scope.length == 0 && store_scope_is_valid(event->scope)
+            ? event->scope
+            : text_of(NULL);
     char before[CLOCK_TIMESTAMP_SIZE];
+    struct effect *due;
 
     clock_format(event->timestamp_us - DECIDING_US, before);
     if (making_key(making, STORE_RECIPIENT, event->recipient)) {
-        making_put_own(making, EFFECT_UNLESS, "due_at", before);
-        making_put(making, EFFECT_SET, "due_by", event->instance);
-        making_put_own(making, EFFECT_SET, "due_at", making->timestamp);
+        making_put_scoped(making, EFFECT_UNLESS, "due_at", text_of(before));
+        making_put_scoped(making, EFFECT_SET, "due_by", event->instance);
+        making_put_scoped(making, EFFECT_SET, "due_at",
+                          text_of(making->timestamp));
     }
     if (making_key(making, STORE_DUE, text_of(NULL))) {
-        making_join(making_put(making, EFFECT_SET, NULL, reason),
-                    event->recipient, "", text_of(NULL));
+        due = making_put(making, EFFECT_SET, NULL, text_of(""));
+        join_due(making, due, event->recipient);
+        making_join_value(due, making_bounded(reason, EFFECT_REASON_MAX),
+                          policy_scope.length > 0 ? "@" : "", policy_scope);
     }
 }
 
@@ -206,7 +230,7 @@ static void put_judged(struct making *making, int64_t window)
     int64_t days = known(event->strike_days, event->strike_limit == 1 ? 1 : 3);
     char from[24], judged[80];
 
-    if (!making_key(making, STORE_STRIKES, event->recipient)) {
+    if (!making_strikes_key(making, event->recipient)) {
         return;
     }
     (void)snprintf(from, sizeof from, "(%lld", (long long)since);
@@ -216,6 +240,7 @@ static void put_judged(struct making *making, int64_t window)
     making_put_own(making, EFFECT_FORGET, NULL, from);
     making_join(making_put_own(making, EFFECT_DUE, NULL, judged), text_of(from),
                 "", text_of(NULL));
+    making->conditional = true;
     put_due(making);
 }
 
@@ -234,7 +259,7 @@ void making_recipient_failed(struct making *making)
     put_judged(making, window);
     begin_failed(making);
     /* behind all: of an event from long ago it ends the strikes at once */
-    if (making_key(making, STORE_STRIKES, event->recipient)) {
+    if (making_strikes_key(making, event->recipient)) {
         making_put_number(making, EFFECT_EXTEND, NULL,
                           making->seconds + window);
     }

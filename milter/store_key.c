@@ -105,6 +105,15 @@ bool store_key_list(const char *prefix, enum store_list list, const char *scope,
            append_string(key, ":") && append(key, text);
 }
 
+static bool begin_history(struct store_key *key, const char *prefix,
+                          unsigned bucket)
+{
+    char tag[16];
+    int length = snprintf(tag, sizeof tag, "{%02u}:", bucket % STORE_BUCKETS);
+
+    return length >= 0 && begin(key, prefix) && append_string(key, tag);
+}
+
 bool store_key_history(const char *prefix, unsigned bucket,
                        enum store_history kind, struct text name,
                        struct store_key *key)
@@ -126,12 +135,53 @@ bool store_key_history(const char *prefix, unsigned bucket,
         [STORE_DOWN] = {"down", false},
         [STORE_CHECKPOINT] = {"checkpoint", false},
     };
-    char tag[16];
-    int length = snprintf(tag, sizeof tag, "{%02u}:", bucket % STORE_BUCKETS);
 
-    if (length < 0 || !begin(key, prefix) || !append_string(key, tag) ||
+    if (!begin_history(key, prefix, bucket) ||
         !append_string(key, kinds[kind].word)) {
         return false;
     }
     return !kinds[kind].named || (name.length > 0 && append(key, name));
+}
+
+bool store_key_strikes(const char *prefix, unsigned bucket, struct text scope,
+                       struct text address, struct store_key *key)
+{
+    if (scope.length == 0) {
+        return store_key_history(prefix, bucket, STORE_STRIKES, address, key);
+    }
+    return store_scope_is_valid(scope) && address.length > 0 &&
+           begin_history(key, prefix, bucket) &&
+           append_string(key, "strikes@") && append(key, scope) &&
+           append_string(key, ":") && append(key, address);
+}
+
+/* What stands before the last such byte, and the scope behind it. */
+static void split(struct text text, char byte, struct text *before,
+                  struct text *scope)
+{
+    const char *found =
+        text.length == 0 ? NULL : memrchr(text.bytes, byte, text.length);
+    size_t at = found == NULL ? 0 : (size_t)(found - text.bytes);
+    struct text behind = {NULL, 0};
+
+    if (found != NULL) {
+        behind = (struct text){found + 1, text.length - at - 1};
+    }
+    *before = text;
+    *scope = (struct text){NULL, 0};
+    if (store_scope_is_valid(behind)) {
+        before->length = at;
+        *scope = behind;
+    }
+}
+
+void store_due_field(struct text field, struct text *address,
+                     struct text *scope)
+{
+    split(field, ' ', address, scope);
+}
+
+void store_due_value(struct text value, struct text *reason, struct text *scope)
+{
+    split(value, '@', reason, scope);
 }

@@ -181,19 +181,55 @@ static void fold_outcome(const struct fold *fold, const char *key,
 
 /* ---- strikes ---- */
 
+/* Whose list it is about; NULL: that for all. */
+static const char *scope_of(const struct fold *fold)
+{
+    const char *reason = member(fold, "reason");
+
+    if (!is_type(fold, "delivery delay bounce expiration out_of_band feedback "
+                       "reception rejection suppressed would_suppress") ||
+        (reason != NULL && (strcmp(reason, "complaint") == 0 ||
+                            strcmp(reason, "unsubscribe") == 0))) {
+        return member(fold, "scope");
+    }
+    return NULL;
+}
+
+#define SCOPED_SIZE 400
+
+/* "due_by", or "due_by@news"; "ann@example.org", or "ann@example.org news". */
+static const char *scoped(const struct fold *fold, const char *name,
+                          const char *between, char buffer[SCOPED_SIZE])
+{
+    const char *scope = scope_of(fold);
+
+    (void)snprintf(buffer, SCOPED_SIZE, "%s%s%s", name,
+                   scope == NULL ? "" : between, scope == NULL ? "" : scope);
+    return buffer;
+}
+
+static const char *strikes_of(const struct fold *fold, const char *address,
+                              struct store_key *key)
+{
+    assert_true(
+        store_key_strikes(fold->prefix, store_bucket(address, strlen(address)),
+                          text_of(scope_of(fold)), text_of(address), key));
+    return key->text;
+}
+
 /* Nothing is due of an address any more. */
 static void settle(const struct fold *fold, const char *address, bool strikes)
 {
+    char name[SCOPED_SIZE];
     struct store_key key;
 
     (void)key_of(fold, address, STORE_RECIPIENT, address, &key);
-    oracle_set(fold->store, key.text, "due_by", NULL);
-    oracle_set(fold->store, key.text, "due_at", NULL);
+    oracle_set(fold->store, key.text, scoped(fold, "due_by", "@", name), NULL);
+    oracle_set(fold->store, key.text, scoped(fold, "due_at", "@", name), NULL);
     oracle_set(fold->store, key_of(fold, address, STORE_DUE, NULL, &key),
-               address, NULL);
+               scoped(fold, address, " ", name), NULL);
     if (strikes) {
-        oracle_delete(fold->store,
-                      key_of(fold, address, STORE_STRIKES, address, &key));
+        oracle_delete(fold->store, strikes_of(fold, address, &key));
     }
 }
 
@@ -282,7 +318,12 @@ static void count_strikes(json_t *set, int64_t since, int64_t upto,
 /* Unless somebody is deciding since less than ten minutes. */
 static void fold_due(const struct fold *fold, const char *recipient)
 {
-    const char *held = oracle_get(fold->store, recipient, "due_at");
+    char due_at[SCOPED_SIZE], due_by[SCOPED_SIZE], name[SCOPED_SIZE];
+    const char *held =
+        oracle_get(fold->store, recipient, scoped(fold, "due_at", "@", due_at));
+    const char *scope = member(fold, "scope");
+    bool by_scope = scope != NULL && scope_of(fold) == NULL;
+    char value[SCOPED_SIZE];
     char before[CLOCK_TIMESTAMP_SIZE];
     struct store_key due;
     int64_t us;
@@ -292,11 +333,14 @@ static void fold_due(const struct fold *fold, const char *recipient)
     if (held != NULL && strcmp(held, before) >= 0) {
         return;
     }
+    (void)snprintf(value, sizeof value, "%s%s%s", member(fold, "reason"),
+                   by_scope ? "@" : "", by_scope ? scope : "");
     oracle_set(fold->store,
                key_of(fold, fold->recipient, STORE_DUE, NULL, &due),
-               fold->recipient, member(fold, "reason"));
-    oracle_set(fold->store, recipient, "due_by", member(fold, "instance"));
-    oracle_set(fold->store, recipient, "due_at", fold->at);
+               scoped(fold, fold->recipient, " ", name), value);
+    oracle_set(fold->store, recipient, scoped(fold, "due_by", "@", due_by),
+               member(fold, "instance"));
+    oracle_set(fold->store, recipient, due_at, fold->at);
 }
 
 static void fold_strike(const struct fold *fold)
@@ -313,8 +357,10 @@ static void fold_strike(const struct fold *fold)
 
     (void)key_of(fold, fold->recipient, STORE_RECIPIENT, fold->recipient,
                  &recipient);
-    (void)key_of(fold, fold->recipient, STORE_STRIKES, fold->recipient, &set);
-    held = oracle_get(fold->store, recipient.text, "last_delivery_at");
+    (void)strikes_of(fold, fold->recipient, &set);
+    held = scope_of(fold) != NULL
+               ? NULL
+               : oracle_get(fold->store, recipient.text, "last_delivery_at");
     if (!is_true(fold, "counted") || limit < 1 ||
         (held != NULL && strcmp(held, fold->at) >= 0)) {
         return;
@@ -563,9 +609,11 @@ static bool replaces(const struct fold *fold, const char *key)
 /* A step of the ladder, unless there was a delivery since. */
 static void climb(const struct fold *fold, const char *key)
 {
-    if (is_later(fold, key, "last_delivery_at")) {
-        oracle_add(fold->store, key, "escalation");
-        (void)keep_later(fold, key, "escalated_at");
+    char name[SCOPED_SIZE];
+
+    if (scope_of(fold) != NULL || is_later(fold, key, "last_delivery_at")) {
+        oracle_add(fold->store, key, scoped(fold, "escalation", "@", name));
+        (void)keep_later(fold, key, scoped(fold, "escalated_at", "@", name));
     }
 }
 
@@ -576,6 +624,7 @@ static void fold_list(const struct fold *fold)
     bool ours = added && origin != NULL && strcmp(origin, "policy") == 0;
     struct mailbox_pattern pattern;
     struct store_key key;
+    char name[SCOPED_SIZE];
 
     assert_int_not_equal(
         mailbox_parse_pattern(text_of(member(fold, "suppression_pattern")),
@@ -602,8 +651,10 @@ static void fold_list(const struct fold *fold)
     if (pattern.kind == MAILBOX_PATTERN_EXACT &&
         is_type(fold, "suppression_removed")) {
         (void)key_of(fold, pattern.text, STORE_RECIPIENT, pattern.text, &key);
-        oracle_set(fold->store, key.text, "escalation", NULL);
-        oracle_set(fold->store, key.text, "escalated_at", NULL);
+        oracle_set(fold->store, key.text, scoped(fold, "escalation", "@", name),
+                   NULL);
+        oracle_set(fold->store, key.text,
+                   scoped(fold, "escalated_at", "@", name), NULL);
     }
     fold_stats(fold, pattern.kind == MAILBOX_PATTERN_DOMAIN ||
                              pattern.kind == MAILBOX_PATTERN_SUBDOMAINS

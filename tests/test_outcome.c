@@ -210,8 +210,17 @@ static void outcome_asks_the_lists_before_it_counts(void **state)
         /* tags, too, were folded then or never */
         {"SET nixie:suppress:ann+x@example.org y", "ann+x@example.org", NULL,
          "550 User unknown", "user_unknown hard unknown not"},
+        /* who is unreachable goes on the list for all: that one counts */
         {"SET nixie:suppress@news:ann@example.org x", "ann@example.org", "news",
+         "550 User unknown", "user_unknown hard unknown 1/1/30d"},
+        {"SET nixie:suppress:ann@example.org x", "ann@example.org", "news",
          "550 User unknown", "user_unknown hard unknown not"},
+        {"MSET nixie:suppress@news:ann@example.org x "
+         "nixie:suppress:@example.org y",
+         "ann@example.org", "news", "550 User unknown",
+         "user_unknown hard unknown not"},
+        {"SET nixie:allow@news:ann@example.org x", "ann@example.org", "news",
+         "550 User unknown", "error_ignored ignored unknown not"},
         {"SET nixie:suppress@news:ann@example.org x", "ann@example.org", NULL,
          "550 User unknown", "user_unknown hard unknown 1/1/30d"},
         {"SET nixie:suppress@news:ann@example.org x", "ann@example.org",

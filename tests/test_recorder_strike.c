@@ -743,8 +743,13 @@ static const char *one_of(struct world *world, const char *const *texts)
 static void make_failure(struct world *world, struct event *event,
                          struct made *made)
 {
-    event->reason = text_of(ONE_OF(world, "mailbox_full", "user_unknown",
-                                   "unreachable", "greylisted"));
+    event->reason =
+        text_of(ONE_OF(world, "mailbox_full", "user_unknown", "unreachable",
+                       "greylisted", "complaint", "unsubscribe"));
+    event->scope = text_of(ONE_OF(world, "news", "bills"));
+    if (chance(world, 3) == 0) {
+        event->scope = text_of(NULL);
+    }
     event->counted = chance(world, 4) > 0;
     event->destination = chance(world, 3) > 0;
     event->attempt = event->type == EVENT_DELAY ? 1 + chance(world, 2) : 1;

@@ -71,6 +71,18 @@ def reason_of(event):
     return event.get("reason")
 
 
+def scope_of(event):
+    """Whose list it is about, "" being that for all: a request's is its own."""
+    if event["type"] in COUNTS and event.get("reason") not in (
+            "complaint", "unsubscribe"):
+        return ""
+    return event.get("scope", "")
+
+
+def scoped(name, scope, between="@"):
+    return f"{name}{between}{scope}" if scope else name
+
+
 def bucket(text):
     return binascii.crc_hqx(text.encode(), 0) % BUCKETS
 
@@ -152,12 +164,14 @@ class Store:
         ours = added and event.get("suppression_origin") == "policy"
         if is_address(pattern) and event["type"] in (
                 "suppression_added", "suppression_removed", "allow_added"):
-            self.settle(pattern, strikes=ours or not added)
+            scope = scope_of(event)
+            self.settle(pattern, scope, strikes=ours or not added)
             if ours:
                 self.climb(event, self.hash("recipient", pattern))
             if event["type"] == "suppression_removed":
                 for name in ("escalation", "escalated_at"):
-                    self.hash("recipient", pattern).pop(name, None)
+                    self.hash("recipient", pattern).pop(scoped(name, scope),
+                                                        None)
         self.stats(event, owner)
         self.reached(event, owner)
 
@@ -165,7 +179,7 @@ class Store:
         kind, domain = event["type"], event.get("recipient_domain")
         if kind == "suppression_withheld":
             owner = event["recipient"]
-            self.settle(owner, strikes=True)
+            self.settle(owner, scope_of(event), strikes=True)
         elif kind.startswith("breaker_"):
             owner = domain or "*"
             fields = self.hash("breaker", "", owner)
@@ -190,13 +204,13 @@ class Store:
         self.stats(event, owner)
         self.reached(event, owner)
 
-    def settle(self, address, strikes):
+    def settle(self, address, scope, strikes):
         """Nothing is due of the address any more."""
         for name in ("due_by", "due_at"):
-            self.hash("recipient", address).pop(name, None)
-        self.hash("due", "", address).pop(address, None)
+            self.hash("recipient", address).pop(scoped(name, scope), None)
+        self.hash("due", "", address).pop(scoped(address, scope, " "), None)
         if strikes:
-            self.drop(self.hash("strikes", address))
+            self.drop(self.hash(scoped("strikes", scope), address))
 
     @staticmethod
     def drop(members, below=None, upto=None):
@@ -222,10 +236,11 @@ class Store:
 
     def climb(self, event, fields):
         """A step of the ladder, unless there was a delivery since."""
-        when = event["timestamp"]
-        if when > fields.get("last_delivery_at", ""):
-            self.add(fields, "escalation")
-            fields["escalated_at"] = max(when, fields.get("escalated_at", ""))
+        when, scope = event["timestamp"], scope_of(event)
+        if scope or when > fields.get("last_delivery_at", ""):
+            at = scoped("escalated_at", scope)
+            self.add(fields, scoped("escalation", scope))
+            fields[at] = max(when, fields.get(at, ""))
 
     def delivered(self, event, fields):
         address, when = event["recipient"], event["timestamp"]
@@ -235,23 +250,24 @@ class Store:
                 fields.pop("escalation", None)
                 fields.pop("escalated_at", None)
             if when > fields.get("due_at", ""):
-                self.settle(address, strikes=False)
+                self.settle(address, "", strikes=False)
         self.drop(self.hash("strikes", address), upto=seconds_of(event))
 
     def failed(self, event, fields):
         address, now = event["recipient"], seconds_of(event)
-        limit = event.get("strike_limit", 0)
-        if (not event.get("counted") or limit < 1
-                or event["timestamp"] <= fields.get("last_delivery_at", "")):
+        limit, scope = event.get("strike_limit", 0), scope_of(event)
+        if (not event.get("counted") or limit < 1 or not scope
+                and event["timestamp"] <= fields.get("last_delivery_at", "")):
             return
         days = event.get("strike_days", 1 if limit == 1 else 3)
         since = now - event.get("strike_window_seconds", 30 * DAY)
         member = bounded(is_report(event) and event["trace_id"]
                          or event.get("queue_id") or event.get("message_id")
                          or event.get("envelope_id") or event["event_id"], 128)
-        strikes = self.hash("strikes", address)
+        kind = scoped("strikes", scope)
+        strikes = self.hash(kind, address)
         if not strikes:
-            self.ends.pop(history_key(self.prefix, "strikes", address), None)
+            self.ends.pop(history_key(self.prefix, kind, address), None)
         if member not in strikes or event["type"] != "delay":
             self.tell(event)
         strikes[member] = min(now, strikes.get(member, now))
@@ -260,7 +276,7 @@ class Store:
         if (len(counted) >= limit
                 and len({at // DAY for at in counted}) >= days):
             self.due(event, fields)
-        self.extend("strikes", address, strikes, now + now - since)
+        self.extend(kind, address, strikes, now + now - since)
 
     def extend(self, kind, name, members, end):
         """The key lives as long; what ended before now is gone at once."""
@@ -273,11 +289,14 @@ class Store:
 
     def due(self, event, fields):
         """Whoever is deciding already is left to it, for ten minutes."""
-        address = event["recipient"]
-        if shifted(event["timestamp"], -600) > fields.get("due_at", ""):
-            self.hash("due", "", address)[address] = event["reason"]
-            fields["due_by"] = event["instance"]
-            fields["due_at"] = event["timestamp"]
+        address, scope = event["recipient"], scope_of(event)
+        at = scoped("due_at", scope)
+        if shifted(event["timestamp"], -600) > fields.get(at, ""):
+            policy = "" if scope else event.get("scope", "")
+            self.hash("due", "", address)[scoped(address, scope, " ")] = \
+                scoped(event["reason"], policy)
+            fields[scoped("due_by", scope)] = event["instance"]
+            fields[at] = event["timestamp"]
 
     def tell(self, event):
         words = [event["timestamp"], event.get("queue_id"),
@@ -456,7 +475,7 @@ def differences(redis, prefix, events):
     for kind in ("recipient:*", "domain:*", "stats:*", "hour:*", "seen:*",
                  "due", "breaker", "down"):
         found.update(redis.hashes(f"{prefix}{{*}}:{kind}"))
-    for kind in ("strikes:*", "waiting:*"):
+    for kind in ("strikes:*", "strikes@*", "waiting:*"):
         for key in redis.keys(f"{prefix}{{*}}:{kind}"):
             words = redis.command("ZRANGE", key, 0, -1, "WITHSCORES")
             if words:  # else it has ended since
