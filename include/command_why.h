@@ -11,6 +11,7 @@
 #include "command_health.h"
 #include "envelope_check.h"
 #include "policy.h"
+#include "scope.h"
 #include "suppression.h"
 
 #include <stdbool.h>
@@ -73,7 +74,10 @@ void why_policy_sentence(const struct why_policy *policy, enum why_state state,
 struct findings {
     const struct command_call *call;
     int64_t now_us;
-    const char *scope;
+    const char *scope;      /* whose lists are asked, too; NULL: of none */
+    const struct scope *in; /* the same as configured; NULL: it is not */
+    bool describes_mail;    /* sender, listener, user or client were given */
+    bool null_sender;
     struct mailbox mailbox;
     struct store_key *keys; /* looked up, in this order */
     bool *present;
@@ -82,11 +86,34 @@ struct findings {
     struct suppression_entry entry; /* of FOUND and ALLOWED */
     struct command_entry detail;    /* the same with all its fields */
     bool has_detail;
-    struct envelope_answer answer; /* without scope only */
-    redisReply *recipient;         /* its history; NULL: it has no name */
+    struct envelope_answer answer; /* not of a scope that is not configured */
+    struct store_key *elsewhere;   /* keys there are in lists of scopes */
+    size_t elsewhere_count;
+    redisReply *recipient; /* its history; NULL: it has no name */
     struct why_strikes strikes;
     struct health_domain domain; /* name "": it has none */
 };
+
+/* ---- the scope ---- */
+
+#define WHY_SENDER_SIZE 1025
+
+/* From the options, by the configuration. False after a complaint. */
+bool why_scope_take(struct findings *findings);
+
+/* Where nobody asked for one: what stands in the lists of any. */
+bool why_scope_look(struct findings *findings, struct command_store *store,
+                    struct error *error);
+
+/* Whether it is known what mail of the scope goes by. */
+static inline bool why_scope_is_known(const struct findings *findings)
+{
+    return findings->scope == NULL || findings->in != NULL;
+}
+
+void why_scope_print(const struct findings *findings);
+void why_scope_print_others(const struct findings *findings);
+void why_scope_set(json_t *object, const struct findings *findings);
 
 void why_strikes_print(const struct findings *findings);
 void why_strikes_set(json_t *object, const struct findings *findings);

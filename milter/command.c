@@ -2,6 +2,7 @@
 
 #include "clock.h"
 #include "command_store.h"
+#include "scope.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -405,7 +406,16 @@ bool command_scope(const struct command_call *call, const char **scope)
     char shown[SHOWN_MAX];
 
     *scope = value;
-    if (value == NULL || store_scope_is_valid(text_of(value))) {
+    if (value == NULL) {
+        return true;
+    }
+    if (store_scope_is_valid(text_of(value))) {
+        if (scope_find(call->settings, text_of(value)) == NULL) {
+            command_complain(call,
+                             "warning: no section scope \"%s\" is configured, "
+                             "so no mail goes by its lists",
+                             value);
+        }
         return true;
     }
     command_complain(call,

@@ -46,6 +46,8 @@ static void ask_envelope(struct findings *findings, struct suppression *list)
         .settings = findings->call->settings,
         .list = list,
         .mailbox = &findings->mailbox,
+        .null_sender = findings->null_sender,
+        .scope = findings->in,
     };
 
     envelope_check(&question, &findings->answer);
@@ -79,7 +81,7 @@ static bool ask_list(struct findings *findings, struct error *error)
     }
     findings->result = suppression_find(
         list, &findings->mailbox, findings->scope, &findings->entry, error);
-    if (findings->scope == NULL &&
+    if (why_scope_is_known(findings) &&
         findings->result != SUPPRESSION_UNAVAILABLE) {
         ask_envelope(findings, list);
         if (findings->answer.store_down) {
@@ -180,7 +182,8 @@ static bool find_out(struct findings *findings, struct error *error)
         }
         findings->has_detail = there > 0;
     }
-    done = read_history(findings, store, error);
+    done = why_scope_look(findings, store, error) &&
+           read_history(findings, store, error);
 out:
     command_store_close(store);
     return done;
@@ -194,6 +197,7 @@ static void forget(struct findings *findings)
     freeReplyObject(findings->strikes.evidence);
     freeReplyObject(findings->strikes.due);
     health_domain_clear(&findings->domain);
+    free(findings->elsewhere);
     free(findings->keys);
     free(findings->present);
 }
@@ -204,7 +208,7 @@ enum command_status command_why(const struct command_call *call)
     enum command_status status = COMMAND_OK;
     struct error error = {""};
 
-    if (!command_scope(call, &findings.scope) ||
+    if (!why_scope_take(&findings) ||
         !command_mailbox(call, call->arguments[0], &findings.mailbox)) {
         return COMMAND_FAULT;
     }

@@ -96,8 +96,8 @@ static void print_decision(const struct findings *findings)
     if (findings->has_detail) {
         command_entry_print(&findings->detail);
     }
-    if (findings->scope != NULL) {
-        return; /* which sessions are in it is not known here */
+    if (!why_scope_is_known(findings)) {
+        return; /* no mail is in it */
     }
     (void)printf("at RCPT: %s", verdict->sentence);
     if (findings->answer.verdict == ENVELOPE_SUPPRESS) {
@@ -202,8 +202,8 @@ static void set_decision(json_t *object, const struct findings *findings)
         command_entry_set(entry, &findings->detail);
         (void)json_object_set_new(object, "entry", entry);
     }
-    if (findings->scope != NULL) {
-        command_json_set(object, "scope", text_of(findings->scope));
+    why_scope_set(object, findings);
+    if (!why_scope_is_known(findings)) {
         return;
     }
     command_json_set(object, "at_rcpt",
@@ -251,8 +251,10 @@ void why_findings_print(struct findings *findings)
     (void)fputs("mailbox: ", stdout);
     command_put(name_of(&findings->mailbox));
     (void)fputc('\n', stdout);
+    why_scope_print(findings);
     print_keys(findings);
     print_decision(findings);
+    why_scope_print_others(findings);
     why_strikes_print(findings);
     print_history(findings->recipient);
     if (findings->domain.name[0] != '\0') {

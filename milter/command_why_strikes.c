@@ -57,8 +57,9 @@ static void make_policy(const struct findings *findings,
                         struct why_policy *policy,
                         char sentence[WHY_SENTENCE_SIZE])
 {
-    why_policy_make(&findings->call->settings->policies, &findings->strikes,
-                    findings->recipient, findings->now_us, policy);
+    why_policy_make(
+        scope_policies(findings->call->settings, text_of(findings->scope)),
+        &findings->strikes, findings->recipient, findings->now_us, policy);
     why_policy_sentence(
         policy, state_of(findings),
         policy->known ? breaker_of(findings, policy->reason) : NULL, sentence);

@@ -148,11 +148,19 @@ static const struct command commands[] = {
      .detail = "The keys that are looked up, the entry that decides, the "
                "answer at\nRCPT, the strikes and what one more failure would "
                "do, its domain, and the\nhistory. Exit status 0 whenever it "
-               "could tell.\n",
+               "could tell.\n\nSender, listener, user and client say what "
+               "mail it is, and so its scope:\nwhat is not given is not known "
+               "of it.\n",
      .arguments_min = 1,
      .arguments_max = 1,
      .run = command_why,
-     .options = {{"scope", 0, "NAME", "as mail of this scope"}}},
+     .options = {{"scope", 0, "NAME", "as mail of this scope"},
+                 {"as-sender", 's', "ADDRESS",
+                  "as mail of this sender; '' "
+                  "is that of bounces"},
+                 {"listener", 'l', "NAME", "that came in here: {daemon_name}"},
+                 {"auth-user", 'u', "NAME", "of a client that logged in"},
+                 {"client", 0, "ADDRESS", "of a client with this address"}}},
     {.name = "mailbox",
      .arguments = "ADDRESS",
      .summary = "its normal form, and the keys looked up for it",
