@@ -268,10 +268,62 @@ static bool start_store(void)
     return store.list != NULL && store.client != NULL;
 }
 
+static void envelope_check_asks_the_scope_before_all(void **state)
+{
+    static const char sections[] =
+        "scope \"news\" { senders = {\"@news.example\"} }\n"
+        "scope \"try\" { senders = {\"@try.example\"} mode = \"observe\" }\n"
+        "on_store_failure = \"tempfail\"\n";
+    static const struct {
+        const char *scope, *recipient, *of;
+        enum envelope_verdict verdict;
+    } rows[] = {
+        {NULL, "opted@example.org", "", ENVELOPE_PASS},
+        {"news", "opted@example.org", "news", ENVELOPE_SUPPRESS},
+        {"try", "opted@example.org", "", ENVELOPE_PASS},
+        {"news", "dead@example.org", "", ENVELOPE_SUPPRESS},
+        {"try", "dead@example.org", "", ENVELOPE_OBSERVE},
+        {"news", "both@example.org", "news", ENVELOPE_SUPPRESS},
+        {"try", "tried@example.org", "try", ENVELOPE_OBSERVE},
+        {"news", "wanted@example.org", "", ENVELOPE_PASS},
+        {NULL, "wanted@example.org", "", ENVELOPE_SUPPRESS},
+    };
+    struct settings *settings = load(sections);
+
+    (void)state;
+    run("SET nixie:suppress@news:opted@example.org x");
+    run("SET nixie:suppress:dead@example.org x");
+    run("SET nixie:suppress@news:both@example.org x");
+    run("SET nixie:suppress:both@example.org x");
+    run("SET nixie:suppress@try:tried@example.org x");
+    run("SET nixie:allow@news:wanted@example.org x");
+    run("SET nixie:suppress:wanted@example.org x");
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct mailbox mailbox;
+        struct envelope_answer answer;
+        struct envelope_question question = {
+            .settings = settings,
+            .list = store.list,
+            .mailbox = &mailbox,
+            .scope = scope_find(settings, text_of(rows[i].scope))};
+
+        assert_int_equal(
+            mailbox_parse(text_of(rows[i].recipient), NULL, &mailbox),
+            MAILBOX_OK);
+        envelope_check(&question, &answer);
+        assert_int_equal(answer.verdict, rows[i].verdict);
+        if (rows[i].verdict != ENVELOPE_PASS) {
+            assert_string_equal(answer.entry.scope, rows[i].of);
+        }
+    }
+    settings_free(settings);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(envelope_check_weighs_lists_modes_and_exemptions),
+        cmocka_unit_test(envelope_check_asks_the_scope_before_all),
         cmocka_unit_test(envelope_check_asks_where_the_mail_is_put_too),
         cmocka_unit_test(envelope_check_without_store_follows_the_setting),
         cmocka_unit_test(envelope_reply_fills_in_and_stays_printable),

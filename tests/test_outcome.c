@@ -386,6 +386,74 @@ static void outcome_tells_rules_the_stage_and_the_host(void **state)
     court_close(&court);
 }
 
+/* --- scopes ------------------------------------------------------------- */
+
+static void outcome_goes_by_the_policies_of_the_scope(void **state)
+{
+    static const struct {
+        const char *scope, *reply, *expected;
+    } rows[] = {
+        {NULL, "552 mailbox full", "mailbox_full soft full 5/3/30d"},
+        {"news", "552 mailbox full", "mailbox_full soft full 2/2/30d"},
+        {"bills", "552 mailbox full", "mailbox_full soft full 5/3/30d"},
+        {"gone", "552 mailbox full", "mailbox_full soft full 5/3/30d"},
+        {"news", "550 user unknown", "user_unknown hard unknown not"},
+        {"bills", "550 user unknown", "user_unknown hard unknown 1/1/30d"},
+    };
+    struct world *world = *state;
+    struct court court =
+        court_open(world, "scope \"news\" { senders = {\"a@\"}\n"
+                          "  policy \"mailbox_full\" { strikes = 2 days = 2 }\n"
+                          "  policy \"user_unknown\" { strikes = 0 } }\n"
+                          "scope \"bills\" { senders = {\"b@\"} }\n");
+
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct event event = court_event(EVENT_BOUNCE);
+        struct outcome_facts facts = {.reply = text_of(rows[i].reply),
+                                      .believed = true};
+        char line[400];
+
+        event.scope = text_of(rows[i].scope);
+        outcome_judge(court.judge, &facts, &event);
+        court_describe(&event, line, sizeof line);
+        assert_string_equal(line, rows[i].expected);
+    }
+    court_close(&court);
+}
+
+static void outcome_of_a_request_asks_its_own_list(void **state)
+{
+    static const struct {
+        const char *command, *scope;
+        bool counted;
+    } rows[] = {
+        {"PING", "news", true},
+        {"PING", NULL, true},
+        {"SET nixie:suppress:ann@example.org x", "news", true},
+        {"SET nixie:suppress:ann@example.org x", NULL, false},
+        {"SET nixie:suppress@news:ann@example.org x", "news", false},
+        {"SET nixie:suppress@news:ann@example.org x", "bills", true},
+        {"SET nixie:suppress@news:ann@example.org x", NULL, true},
+        {"SET nixie:allow@news:ann@example.org x", "news", false},
+        {"SET nixie:allow:ann@example.org x", "news", false},
+    };
+    struct world *world = *state;
+    struct court court = court_open(world, "");
+
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct event event = court_event(EVENT_FEEDBACK);
+        struct outcome_facts facts = {.believed = true};
+
+        world_operate(world, "FLUSHALL");
+        world_operate(world, rows[i].command);
+        event.feedback_type = text_of("abuse");
+        event.scope = text_of(rows[i].scope);
+        outcome_judge(court.judge, &facts, &event);
+        assert_int_equal(event.counted, rows[i].counted);
+    }
+    court_close(&court);
+}
+
 #define WITH_EMPTY(test) cmocka_unit_test_setup(test, world_empty)
 
 int main(void)
@@ -397,6 +465,8 @@ int main(void)
         WITH_EMPTY(outcome_of_feedback_goes_by_its_type),
         WITH_EMPTY(outcome_counts_only_what_tells_of_the_recipient),
         WITH_EMPTY(outcome_asks_the_lists_before_it_counts),
+        WITH_EMPTY(outcome_goes_by_the_policies_of_the_scope),
+        WITH_EMPTY(outcome_of_a_request_asks_its_own_list),
         WITH_EMPTY(outcome_of_an_allowed_complaint_is_ignored),
         WITH_EMPTY(outcome_counts_when_the_lists_do_not_answer),
         WITH_EMPTY(outcome_needs_neither_lists_nor_texts_to_qualify),

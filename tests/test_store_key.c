@@ -198,6 +198,59 @@ static void store_key_history_refuses_what_does_not_fit(void **state)
     assert_false(store_key_history("", 1, STORE_RECIPIENT, text, &key));
 }
 
+static void store_key_strikes_names_the_scope(void **state)
+{
+    struct store_key key;
+
+    (void)state;
+    assert_true(
+        store_key_strikes("nixie:", 7, text_of(NULL), text_of("a@b.c"), &key));
+    assert_string_equal(key.text, "nixie:{07}:strikes:a@b.c");
+    assert_true(store_key_strikes("nixie:", 7, text_of("news"),
+                                  text_of("a@b.c"), &key));
+    assert_string_equal(key.text, "nixie:{07}:strikes@news:a@b.c");
+    assert_int_equal(key.length, strlen(key.text));
+    assert_false(
+        store_key_strikes("nixie:", 7, text_of("a:b"), text_of("a@b.c"), &key));
+    assert_false(
+        store_key_strikes("nixie:", 7, text_of("news"), text_of(NULL), &key));
+}
+
+static void store_due_tells_address_reason_and_scope(void **state)
+{
+    static const struct {
+        const char *text, *before, *scope;
+        bool value;
+    } rows[] = {
+        {"a@b.c", "a@b.c", NULL, false},
+        {"a@b.c news", "a@b.c", "news", false},
+        {"\"a b\"@b.c", "\"a b\"@b.c", NULL, false},
+        {"\"a b\"@b.c x.y", "\"a b\"@b.c", "x.y", false},
+        {"a@b.c ", "a@b.c ", NULL, false},
+        {"a@b.c a:b", "a@b.c a:b", NULL, false},
+        {" ", " ", NULL, false},
+        {"", "", NULL, false},
+        {"@b.c", "@b.c", NULL, false},
+        {"complaint", "complaint", NULL, true},
+        {"complaint@news", "complaint", "news", true},
+        {"complaint@", "complaint@", NULL, true},
+        {"@news", "", "news", true},
+        {"", "", NULL, true},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct text before, scope;
+
+        (rows[i].value ? store_due_value : store_due_field)(
+            text_of(rows[i].text), &before, &scope);
+        assert_true(text_is(before, rows[i].before) ||
+                    (before.length == 0 && rows[i].before[0] == '\0'));
+        assert_true(rows[i].scope == NULL ? scope.bytes == NULL
+                                          : text_is(scope, rows[i].scope));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -212,6 +265,8 @@ int main(void)
         cmocka_unit_test(store_key_list_holds_the_longest_of_everything),
         cmocka_unit_test(store_key_history_puts_the_bucket_in_a_hash_tag),
         cmocka_unit_test(store_key_history_refuses_what_does_not_fit),
+        cmocka_unit_test(store_key_strikes_names_the_scope),
+        cmocka_unit_test(store_due_tells_address_reason_and_scope),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
