@@ -97,7 +97,7 @@ done
 sed -n 's/^ *CFG_[A-Z_]*("\([a-z_]*\)".*/\1/p' "$source/milter/settings.c" \
     >"$work/keys"
 {
-    items nixie.conf.5 'Who and where' 'The event log' 'Redis' 'The answer' \
+    items nixie.conf.5 'Who and where' 'The event log' 'Redis' 'The answer' 'Scopes' \
         'Mailboxes' 'Verdict and policy' 'The delivery log' 'Delay notices' |
         grep -vx -e off -e interval -e group -e accept -e tempfail -e seen \
             -e all -e none -e sendmail | grep '^[a-z][a-z_]*$'
@@ -121,7 +121,8 @@ code=$(tr '\n' ' ' <"$source/milter/settings.c" | sed 's/" *"\([^,;)]\)/\1/g')
         -e 's/^ *CFG_INT("\([a-z_]*\)", \(.*\), CFGF_NONE.*/\1 = \2/p' \
         -e 's/^ *CFG_BOOL("\([a-z_]*\)", cfg_\(.*\), CFGF.*/\1 = \2/p' \
         -e 's/^ *CFG_STR_LIST("\([a-z_]*\)", none, CFGF.*/\1 = {}/p' \
-        "$source/milter/settings.c" | grep -v '^fold_tags '
+        "$source/milter/settings.c" |
+        grep -v -e '^fold_tags ' -e '^senders ' # of a scope one must be given
     printf '%s\n' "$code" |
         sed 's/CFG_STR("refusal", *\("[^"]*"\)/\nrefusal = \1\n/' |
         grep '^refusal = '

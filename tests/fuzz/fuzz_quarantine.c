@@ -44,7 +44,14 @@ static void try_due(unsigned bucket, struct text field, struct text value)
         must_be((struct text){field.bytes + 1, field.length - 1},
                 due.mailbox.domain, due.mailbox.domain_length);
     } else {
-        must_be(field, due.mailbox.address, due.mailbox.address_length);
+        /* a scope may follow */
+        must_be(due.address, due.mailbox.address, due.mailbox.address_length);
+        if (due.address.bytes != field.bytes ||
+            field.length != due.address.length +
+                                (due.scope.length > 0 ? 1 : 0) +
+                                due.scope.length) {
+            abort();
+        }
     }
 }
 
