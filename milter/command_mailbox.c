@@ -1,4 +1,5 @@
 #include "command.h"
+#include "scope.h"
 #include "suppression.h"
 
 #include <stdio.h>
@@ -113,6 +114,31 @@ static bool history_key(const struct command_call *call,
                              history->shared ? text_of(NULL) : name, key);
 }
 
+/* One for each scope that is configured. */
+static void tell_scopes(const struct command_call *call,
+                        const struct mailbox *mailbox, json_t *keys)
+{
+    const struct settings *settings = call->settings;
+    const struct text address = {mailbox->address, mailbox->address_length};
+
+    for (size_t i = 0; address.length > 0 && i < settings->scope_count; i++) {
+        const char *scope = settings->scopes[i].name;
+        char name[sizeof "strikes@" + STORE_SCOPE_MAX];
+        struct store_key key;
+
+        if (!store_key_strikes(settings->key_prefix,
+                               store_bucket(address.bytes, address.length),
+                               text_of(scope), address, &key)) {
+            continue;
+        }
+        (void)snprintf(name, sizeof name, "strikes@%s", scope);
+        command_json_set(keys, name, text_of_key(&key));
+        if (!call->json) {
+            put_line(text_of_key(&key));
+        }
+    }
+}
+
 enum command_status command_mailbox_history(const struct command_call *call)
 {
     char buffer[MAILBOX_DOMAIN_MAX + 2];
@@ -136,6 +162,7 @@ enum command_status command_mailbox_history(const struct command_call *call)
             put_line(text_of_key(&key));
         }
     }
+    tell_scopes(call, &mailbox, keys);
     if (!call->json) {
         json_decref(keys);
         return COMMAND_OK;

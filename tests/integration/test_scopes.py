@@ -406,6 +406,13 @@ def test_why_chooses_as_nixied_does(stack, name):
                                  f"nixie:suppress@news:{at(name)}"]
 
 
+def test_key_prints_strikes_of_each_scope(stack, name):
+    lines = stack.nixied.tool("key", at(name)).stdout.decode().splitlines()
+    for scope in ("reset", "submitted", "office", "news"):
+        assert sum(line.endswith(f":strikes@{scope}:{at(name)}")
+                   for line in lines) == 1
+
+
 def test_lists_of_a_scope_that_is_not_configured_are_told(stack, name):
     done = stack.nixied.tool("suppress", "add", "--scope", "news", at(name))
     assert done.returncode == 0 and b"configured" not in done.stderr
