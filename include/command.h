@@ -130,6 +130,13 @@ bool command_mailbox(const struct command_call *call, const char *typed,
 /* "2026-12-24" (00:00 UTC) or "2026-12-24T18:00:00Z". */
 bool command_time(const char *value, int64_t *us);
 
+/*
+ * The value of an option: "2h" (so long ago), or as command_time(). *us stays
+ * when it was not given; false after a complaint.
+ */
+bool command_when(const struct command_call *call, const char *name,
+                  int64_t now_us, int64_t *us);
+
 /* Who typed it: behind sudo the one who called it. */
 void command_login(char *name, size_t size);
 
@@ -147,6 +154,7 @@ enum command_status command_classify(const struct command_call *call);
 enum command_status command_report(const struct command_call *call);
 enum command_status command_maillog(const struct command_call *call);
 enum command_status command_health(const struct command_call *call);
+enum command_status command_stats(const struct command_call *call);
 enum command_status command_unclassified(const struct command_call *call);
 enum command_status command_trace_key_rotate(const struct command_call *call);
 enum command_status command_trace_key_list(const struct command_call *call);

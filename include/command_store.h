@@ -9,6 +9,7 @@
 
 #include "error.h"
 #include "mailbox.h"
+#include "redis_link.h"
 #include "settings.h"
 #include "store_key.h"
 #include "text.h"
@@ -26,6 +27,12 @@ struct command_store;
 /* New and connected, or NULL with error. */
 struct command_store *command_store_open(const struct settings *settings,
                                          struct error *error);
+/* The same, with an end to all that is asked of it (clock_monotonic_ms). */
+struct command_store *command_store_open_until(const struct settings *settings,
+                                               int64_t deadline_ms,
+                                               struct error *error);
+/* Borrowed; between an answer and the next question anybody may use it. */
+struct redis_link *command_store_link(struct command_store *store);
 void command_store_close(struct command_store *store); /* takes it, or NULL */
 
 /* Adds a command of words and keys to what the next reply sends. */

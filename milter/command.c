@@ -492,6 +492,30 @@ bool command_time(const char *value, int64_t *us)
     return length == 20 && clock_parse(midnight, 20, us);
 }
 
+bool command_when(const struct command_call *call, const char *name,
+                  int64_t now_us, int64_t *us)
+{
+    const char *value = command_value(call, name);
+    char shown[SHOWN_MAX];
+    int64_t seconds;
+
+    if (value == NULL) {
+        return true;
+    }
+    if (clock_parse_duration(value, &seconds)) {
+        *us = now_us - seconds * 1000000;
+        return true;
+    }
+    if (command_time(value, us)) {
+        return true;
+    }
+    command_complain(call,
+                     "--%s \"%s\": write 2h (so long ago), 2026-12-24 or "
+                     "2026-12-24T18:00:00Z",
+                     name, text_escape(text_of(value), shown, sizeof shown));
+    return false;
+}
+
 void command_login(char *name, size_t size)
 {
     const char *sudo_user = getenv("SUDO_USER");

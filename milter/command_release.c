@@ -14,31 +14,6 @@
 
 /* --- what the options say ---------------------------------------------- */
 
-/* "2h": so long ago; a date or a time. */
-static bool take_when(const struct command_call *call, const char *name,
-                      int64_t now_us, int64_t *us)
-{
-    const char *value = command_value(call, name);
-    char shown[SHOWN_MAX];
-    int64_t seconds;
-
-    if (value == NULL) {
-        return true;
-    }
-    if (clock_parse_duration(value, &seconds)) {
-        *us = now_us - seconds * 1000000;
-        return true;
-    }
-    if (command_time(value, us)) {
-        return true;
-    }
-    command_complain(call,
-                     "--%s \"%s\": write 2h (so long ago), 2026-12-24 or "
-                     "2026-12-24T18:00:00Z",
-                     name, text_escape(text_of(value), shown, sizeof shown));
-    return false;
-}
-
 static bool take_window(struct release *release)
 {
     const struct command_call *call = release->call;
@@ -50,8 +25,8 @@ static bool take_window(struct release *release)
                                "two hours");
         return false;
     }
-    if (!take_when(call, "since", now_us, &release->since_us) ||
-        !take_when(call, "until", now_us, &release->until_us)) {
+    if (!command_when(call, "since", now_us, &release->since_us) ||
+        !command_when(call, "until", now_us, &release->until_us)) {
         return false;
     }
     if (release->since_us > release->until_us) {

@@ -15,7 +15,16 @@
 struct command_store {
     struct redis_endpoint *endpoint;
     struct redis_link *link;
+    int64_t deadline_ms; /* of all questions together */
 };
+
+/* When the next answer must be there. */
+static int64_t next_deadline(const struct command_store *store)
+{
+    int64_t one = clock_monotonic_ms() + COMMAND_STORE_MS;
+
+    return one < store->deadline_ms ? one : store->deadline_ms;
+}
 
 /* A refusal that quotes the password is kept from us: then say what it was. */
 static void tell_login(enum redis_fault fault, struct error *error)
@@ -33,6 +42,13 @@ static void tell_login(enum redis_fault fault, struct error *error)
 struct command_store *command_store_open(const struct settings *settings,
                                          struct error *error)
 {
+    return command_store_open_until(settings, INT64_MAX, error);
+}
+
+struct command_store *command_store_open_until(const struct settings *settings,
+                                               int64_t deadline_ms,
+                                               struct error *error)
+{
     const struct redis_endpoint_options options = {
         .location = settings->redis,
         .user = settings->redis_user,
@@ -44,6 +60,7 @@ struct command_store *command_store_open(const struct settings *settings,
         error_set(error, "out of memory");
         return NULL;
     }
+    store->deadline_ms = deadline_ms;
     store->endpoint = redis_endpoint_new(&options, error);
     if (store->endpoint == NULL ||
         !redis_endpoint_resolve(store->endpoint, error)) {
@@ -54,8 +71,7 @@ struct command_store *command_store_open(const struct settings *settings,
         error_set(error, "out of memory");
         goto fail;
     }
-    if (!redis_link_open(store->link, clock_monotonic_ms() + COMMAND_STORE_MS,
-                         error)) {
+    if (!redis_link_open(store->link, next_deadline(store), error)) {
         tell_login(redis_link_fault(store->link), error);
         goto fail;
     }
@@ -72,6 +88,11 @@ void command_store_close(struct command_store *store)
         redis_endpoint_free(store->endpoint);
         free(store);
     }
+}
+
+struct redis_link *command_store_link(struct command_store *store)
+{
+    return store->link;
 }
 
 bool command_store_add(struct command_store *store, size_t count,
@@ -97,16 +118,14 @@ bool command_store_add(struct command_store *store, size_t count,
 
 redisReply *command_store_next(struct command_store *store, struct error *error)
 {
-    return redis_link_reply(store->link,
-                            clock_monotonic_ms() + COMMAND_STORE_MS, error);
+    return redis_link_reply(store->link, next_deadline(store), error);
 }
 
 redisReply *command_store_ask(struct command_store *store, struct error *error,
                               size_t count, const char *const *words)
 {
-    redisReply *reply =
-        redis_link_ask(store->link, clock_monotonic_ms() + COMMAND_STORE_MS,
-                       error, count, words, NULL);
+    redisReply *reply = redis_link_ask(store->link, next_deadline(store), error,
+                                       count, words, NULL);
 
     if (reply != NULL && reply->type == REDIS_REPLY_ERROR) {
         char shown[SHOWN_MAX];

@@ -239,6 +239,18 @@ static const struct command commands[] = {
          "and what to do. Exit\nstatus 1 when something is wrong.\n",
      .arguments_max = 1,
      .run = command_health},
+    {.name = "stats",
+     .arguments = "",
+     .summary = "what became of mail: by type, hour, reason or domain",
+     .detail = "Counts of the last 24 hours, this one among them, from Redis; "
+               "hours and days\nare in UTC. With --json an object a row, and "
+               "a last one with from, until,\nhours and skipped.\n",
+     .run = command_stats,
+     .options = {{"by", 'b', "WHAT", "type (default), hour, reason or domain"},
+                 {"hours", 'n', "N", "the last N hours (24)"},
+                 {"since", 's', "WHEN",
+                  "2h (so long ago), 2026-12-24 or 2026-12-24T18:00:00Z"},
+                 {"until", 'u', "WHEN", "likewise; now, if not given"}}},
     {.name = "unclassified",
      .arguments = "",
      .summary = "failure texts that no rule knew: to be qualified",
