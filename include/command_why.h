@@ -72,8 +72,9 @@ void why_policy_sentence(const struct why_policy *policy, enum why_state state,
 /* ---- all that is found out, before anything is printed ---- */
 
 struct findings {
-    const struct command_call *call;
+    const struct command_call *call; /* its settings are all that is used */
     int64_t now_us;
+    int64_t deadline_ms; /* clock_monotonic_ms, of all but the last second */
     const char *scope;      /* whose lists are asked, too; NULL: of none */
     const struct scope *in; /* the same as configured; NULL: it is not */
     bool describes_mail;    /* sender, listener, user or client were given */
@@ -118,7 +119,11 @@ void why_scope_set(json_t *object, const struct findings *findings);
 void why_strikes_print(const struct findings *findings);
 void why_strikes_set(json_t *object, const struct findings *findings);
 
+/* From call to mailbox they are given; to be forgotten in any case. */
+bool why_find_out(struct findings *findings, struct error *error);
+void why_forget(struct findings *findings);
+
 void why_findings_print(struct findings *findings);
-void why_findings_print_json(struct findings *findings);
+json_t *why_findings_json(struct findings *findings); /* new */
 
 #endif

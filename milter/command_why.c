@@ -163,10 +163,10 @@ static bool read_history(struct findings *findings, struct command_store *store,
     return read;
 }
 
-static bool find_out(struct findings *findings, struct error *error)
+bool why_find_out(struct findings *findings, struct error *error)
 {
-    struct command_store *store =
-        command_store_open(findings->call->settings, error);
+    struct command_store *store = command_store_open_until(
+        findings->call->settings, findings->deadline_ms, error);
     bool done = false;
 
     if (store == NULL || !list_keys(findings, error) ||
@@ -189,7 +189,7 @@ out:
     return done;
 }
 
-static void forget(struct findings *findings)
+void why_forget(struct findings *findings)
 {
     command_entry_clear(&findings->detail);
     freeReplyObject(findings->recipient);
@@ -204,7 +204,8 @@ static void forget(struct findings *findings)
 
 enum command_status command_why(const struct command_call *call)
 {
-    struct findings findings = {.call = call, .now_us = clock_now_us()};
+    struct findings findings = {
+        .call = call, .now_us = clock_now_us(), .deadline_ms = INT64_MAX};
     enum command_status status = COMMAND_OK;
     struct error error = {""};
 
@@ -212,14 +213,14 @@ enum command_status command_why(const struct command_call *call)
         !command_mailbox(call, call->arguments[0], &findings.mailbox)) {
         return COMMAND_FAULT;
     }
-    if (!find_out(&findings, &error)) {
+    if (!why_find_out(&findings, &error)) {
         command_complain(call, "%s", error.text);
         status = COMMAND_FAULT;
     } else if (call->json) {
-        why_findings_print_json(&findings);
+        command_json_print(why_findings_json(&findings));
     } else {
         why_findings_print(&findings);
     }
-    forget(&findings);
+    why_forget(&findings);
     return status;
 }

@@ -222,7 +222,7 @@ static struct text name_of(const struct mailbox *mailbox)
                : (struct text){mailbox->domain, mailbox->domain_length};
 }
 
-void why_findings_print_json(struct findings *findings)
+json_t *why_findings_json(struct findings *findings)
 {
     json_t *object = json_object();
     json_t *history = json_object();
@@ -242,7 +242,7 @@ void why_findings_print_json(struct findings *findings)
     (void)json_object_set_new(history, "domain",
                               json_of_history(findings->domain.hash));
     (void)json_object_set_new(object, "history", history);
-    command_json_print(object);
+    return object;
 }
 
 void why_findings_print(struct findings *findings)

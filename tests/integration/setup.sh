@@ -10,7 +10,8 @@ setup_build_packages=(gcc make autoconf automake libc6-dev pkg-config
     libcurl4-gnutls-dev libgmime-3.0-dev nettle-dev)
 setup_server_packages=(postfix redis-server redis-tools python3)
 setup_test_packages=(libcmocka-dev python3-pytest python3-pytest-xdist
-    python3-jsonschema miltertest jq mandoc gzip xz-utils zstd bzip2 systemd-journal-remote)
+    python3-jsonschema miltertest jq mandoc gzip xz-utils zstd bzip2 systemd-journal-remote
+    chromium chromium-driver)
 # for the Sendmail of setup_sendmail: m4 makes its configuration
 setup_sendmail_packages=(m4 libsasl2-modules)
 setup_unpacked=/var/cache/nixie-tests
