@@ -99,8 +99,8 @@ sed -n 's/^ *CFG_[A-Z_]*("\([a-z_]*\)".*/\1/p' "$source/milter/settings.c" \
 {
     items nixie.conf.5 'Who and where' 'The event log' 'Redis' 'The answer' 'Scopes' \
         'Mailboxes' 'Verdict and policy' 'The delivery log' 'Delay notices' |
-        grep -vx -e off -e interval -e group -e accept -e tempfail -e seen \
-            -e all -e none -e sendmail | grep '^[a-z][a-z_]*$'
+        grep -vx -e off -e interval -e group -e flat -e ecs -e accept \
+            -e tempfail -e seen -e all -e none -e sendmail | grep '^[a-z][a-z_]*$'
     grep -qx '\.Ic fold_tags' "$man/nixie.conf.5" && echo fold_tags
 } >"$work/documented"
 same 'nixie.conf(5)' "$work/keys" "$work/documented"
@@ -153,7 +153,7 @@ same 'nixie.conf(5), reasons' "$work/reasons" "$work/documented"
 # The members that every line has are written by event_json.c.
 {
     sed -n 's/^ *\(TEXT\|INTEGER\|BOOLEAN\)(\([a-z_]*\)[,)].*/\2/p' \
-        "$source/milter/event.c" | grep -v '^member$'
+        "$source/include/event.h"
     printf '%s\n' schema seq timestamp event_id type
 } >"$work/members"
 items nixie-events.7 'Members of every line' 'Members of an outcome' \
