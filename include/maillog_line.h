@@ -66,6 +66,9 @@ struct maillog_record {
     enum bounce_stage stage;
     bool destination; /* about the way there: connection, DNS, TLS, a
                          suspended destination, x.4.x; not the recipient */
+    bool filtered;    /* REJECTION: by a filter, perhaps by us */
+    bool shown_later; /* REJECTION: a session may be shown it, but after it was
+                         logged */
     bool more;        /* Sendmail: the list goes on in another line */
     bool cut;         /* the line is not whole */
 
@@ -78,6 +81,13 @@ struct maillog_record {
     struct text message_id;  /* without <> */
     bool forced;             /* EXPIRED: by postsuper(1) */
 };
+
+/*
+ * New: the bytes that all texts of copy lie in; NULL when out of memory. So a
+ * record outlives its line, and what the parser knew when it came.
+ */
+char *maillog_record_copy(const struct maillog_record *record,
+                          struct maillog_record *copy);
 
 struct maillog_parser;
 

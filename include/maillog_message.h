@@ -44,8 +44,9 @@ void maillog_messages_limit(struct maillog_messages *messages, size_t bytes);
 
 /*
  * An event with a queue id: a reception tells that nixie saw the message for
- * this recipient; delay and the final ones tell attempts. As they happen, and
- * again when the event log is read back.
+ * this recipient; delay and the final ones tell attempts; rejection and
+ * suppressed that its refusal is told. As they happen, and again when the event
+ * log is read back.
  */
 void maillog_messages_learn(struct maillog_messages *messages,
                             const struct event *event);
@@ -110,6 +111,10 @@ bool maillog_messages_complete(struct maillog_messages *messages,
 /* Whether nixie saw a message of that id come in for this recipient. */
 bool maillog_messages_seen(struct maillog_messages *messages,
                            struct text queue_id, struct text recipient);
+
+/* Whether the refusal of that recipient of that message is told already. */
+bool maillog_messages_refused(struct maillog_messages *messages,
+                              const struct event *event);
 
 /* True for the first caller about this message: a notice goes out once. */
 bool maillog_messages_tell(struct maillog_messages *messages,

@@ -11,6 +11,7 @@
 #define NIXIE_MAILLOG_MESSAGE_TABLE_H
 
 #include "maillog_message.h"
+#include "maillog_refused.h"
 
 #include <pthread.h>
 
@@ -75,6 +76,7 @@ struct maillog_messages {
     size_t recipients;
     size_t bytes, limit;
     uint64_t replaced;
+    struct maillog_refused *refused;
     char local_domain[256]; /* what sessions complete bare names with */
 };
 

@@ -11,8 +11,9 @@
 
 #include "maillog_line.h"
 
-#define MAILLOG_SENDMAIL_JOINS  4 /* records in pieces at the same time */
-#define MAILLOG_SENDMAIL_ID_MAX 32
+#define MAILLOG_SENDMAIL_JOINS     4 /* records in pieces at the same time */
+#define MAILLOG_SENDMAIL_ID_MAX    32
+#define MAILLOG_SENDMAIL_REPLY_MAX 512
 
 /* Who writes: pieces of one record come from one process. */
 struct maillog_sendmail_writer {
@@ -37,10 +38,18 @@ struct maillog_sendmail_broken {
     unsigned comments;
 };
 
+/* What a filter said to a message, for the recipients of the next lines. */
+struct maillog_sendmail_filtered {
+    struct maillog_sendmail_writer writer;
+    size_t length; /* 0: unused */
+    char reply[MAILLOG_SENDMAIL_REPLY_MAX];
+};
+
 struct maillog_sendmail {
     struct maillog_sendmail_join joins[MAILLOG_SENDMAIL_JOINS];
     struct maillog_sendmail_broken broken[MAILLOG_SENDMAIL_JOINS];
-    size_t next_join, next_broken;
+    struct maillog_sendmail_filtered filtered[MAILLOG_SENDMAIL_JOINS];
+    size_t next_join, next_broken, next_filtered;
     char plain[MAILLOG_LINE_MAX]; /* without escapes */
 };
 
@@ -58,6 +67,10 @@ bool maillog_sendmail_queue_id(struct text *message, struct text *queue_id,
 enum maillog_kind maillog_sendmail_parse(struct maillog_sendmail *state,
                                          int64_t piece, struct text message,
                                          struct maillog_record *record);
+
+/* "mx.example.net. [192.0.2.25]", what stands behind relay= */
+void maillog_sendmail_host(struct text relay, struct text *name,
+                           struct text *ip);
 
 /* --- maillog_sendmail_join.c ------------------------------------------- */
 
@@ -96,11 +109,37 @@ size_t maillog_sendmail_address_end(struct text text);
 /* --- maillog_sendmail_status.c ----------------------------------------- */
 
 struct maillog_sendmail_result {
-    struct text mailer, dsn, reply, stat; /* as logged; unknown: not there */
+    /* as logged; unknown: not there */
+    struct text mailer, priority, dsn, reply, stat;
 };
 
 /* False: it tells of no attempt (queued, quarantined). */
 bool maillog_sendmail_status(const struct maillog_sendmail_result *result,
                              struct maillog_record *record);
+
+/* --- maillog_sendmail_reject.c ------------------------------------------ */
+
+/* Each takes what stands behind the words in quotes: */
+
+/* "ruleset=check_rcpt, arg1=": access_db, relaying, DNS lists */
+enum maillog_kind maillog_sendmail_refusal(struct text rest,
+                                           struct maillog_record *record);
+
+/* "Milter: ": a filter refused a recipient, or the message of the recipients
+   whom the next lines name */
+enum maillog_kind maillog_sendmail_filter(struct maillog_sendmail *state,
+                                          struct text rest,
+                                          struct maillog_record *record);
+
+/* "QID: ": "<ann@example.net>... User unknown": no such mailbox, error: of
+   virtusertable, no address at all */
+enum maillog_kind maillog_sendmail_complaint(struct text message,
+                                             struct maillog_record *record);
+
+/* A recipient of a message that was not taken in the end: no mailer had it. */
+enum maillog_kind
+maillog_sendmail_undone(const struct maillog_sendmail *state,
+                        const struct maillog_sendmail_result *result,
+                        struct maillog_record *record);
 
 #endif

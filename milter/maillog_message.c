@@ -207,12 +207,35 @@ static void learn_outcome(struct maillog_messages *messages,
     }
 }
 
+static void learn_refusal(struct maillog_messages *messages,
+                          const struct event *event)
+{
+    (void)pthread_mutex_lock(&messages->lock);
+    maillog_refused_add(messages->refused, event);
+    (void)pthread_mutex_unlock(&messages->lock);
+}
+
+bool maillog_messages_refused(struct maillog_messages *messages,
+                              const struct event *event)
+{
+    bool refused;
+
+    (void)pthread_mutex_lock(&messages->lock);
+    refused = maillog_refused_has(messages->refused, event);
+    (void)pthread_mutex_unlock(&messages->lock);
+    return refused;
+}
+
 void maillog_messages_learn(struct maillog_messages *messages,
                             const struct event *event)
 {
     struct message *message;
     struct recipient *recipient;
 
+    if (event->type == EVENT_REJECTION || event->type == EVENT_SUPPRESSED) {
+        learn_refusal(messages, event);
+        return;
+    }
     if (event->type != EVENT_RECEPTION && !is_of_the_log(event)) {
         return;
     }

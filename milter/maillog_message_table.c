@@ -88,8 +88,10 @@ struct maillog_messages *maillog_messages_new(void)
     messages->slots = calloc(SLOTS_MIN, sizeof(struct message *));
     messages->slot_count = SLOTS_MIN;
     messages->limit = MAILLOG_BYTES;
-    if (messages->slots == NULL ||
+    messages->refused = maillog_refused_new();
+    if (messages->slots == NULL || messages->refused == NULL ||
         pthread_mutex_init(&messages->lock, NULL) != 0) {
+        maillog_refused_free(messages->refused);
         free(messages->slots);
         free(messages);
         return NULL;
@@ -252,6 +254,7 @@ void maillog_messages_free(struct maillog_messages *messages)
         maillog_table_drop(messages, messages->gone.oldest);
     }
     free(messages->slots);
+    maillog_refused_free(messages->refused);
     (void)pthread_mutex_destroy(&messages->lock);
     free(messages);
 }

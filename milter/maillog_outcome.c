@@ -321,6 +321,15 @@ static bool is_taken(const struct settings *settings,
     return true;
 }
 
+/* By the text that is our default, where no session can tell. */
+static bool is_our_reply(struct text reply)
+{
+    static const char words[] = "Recipient suppressed: ";
+
+    return memmem(reply.bytes, reply.length, words, sizeof words - 1) != NULL &&
+           reply.bytes[reply.length - 1] == ']';
+}
+
 static bool make_rejection(const struct maillog_sources *sources,
                            const struct maillog_record *record,
                            struct text recipient,
@@ -329,7 +338,9 @@ static bool make_rejection(const struct maillog_sources *sources,
     struct event *event = &outcome->event;
 
     if (!is_taken(sources->settings, record) ||
-        !take_recipient(sources, record, recipient, outcome)) {
+        (record->filtered && is_our_reply(record->reply)) ||
+        !take_recipient(sources, record, recipient, outcome) ||
+        maillog_messages_refused(sources->messages, event)) {
         return false;
     }
     take_reply(record, outcome);
@@ -378,6 +389,17 @@ static bool is_our_refusal(const struct maillog_record *record)
                   sizeof words - 1) != NULL;
 }
 
+/* The MSP hands on to our MTA, which tells of whom it refuses. */
+static bool is_told_by_our_mta(const struct maillog_record *record)
+{
+    static const char msp[] = "sm-msp";
+
+    return record->sendmail && record->status == MAILLOG_BOUNCED &&
+           record->remote && is_loopback(record->relay_ip) &&
+           record->program.length >= sizeof msp - 1 &&
+           memcmp(record->program.bytes, msp, sizeof msp - 1) == 0;
+}
+
 bool maillog_outcome_make(const struct maillog_sources *sources,
                           const struct maillog_record *record,
                           struct text recipient,
@@ -390,7 +412,7 @@ bool maillog_outcome_make(const struct maillog_sources *sources,
         return make_rejection(sources, record, recipient, outcome);
     }
     if (record->forwarded || is_discarded(record) || is_our_refusal(record) ||
-        record->queue_id.bytes == NULL ||
+        is_told_by_our_mta(record) || record->queue_id.bytes == NULL ||
         (record->status == MAILLOG_SENT &&
          is_internal(sources->settings, record)) ||
         !take_recipient(sources, record, recipient, outcome) ||

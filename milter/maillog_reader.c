@@ -21,8 +21,9 @@ struct skip {
 };
 
 struct held {
-    struct maillog_line line;
-    char *bytes;     /* of line.text and line.program */
+    struct maillog_line line; /* for its place */
+    struct maillog_record record;
+    char *bytes;     /* of the record */
     bool deferral;   /* it waits itself; others wait behind one */
     bool superseded; /* by a later line of the same run */
     uint64_t run;
@@ -231,8 +232,11 @@ static bool give_line(struct maillog_reader *reader,
     switch (record->kind) {
     case MAILLOG_NOTHING:
         break;
-    case MAILLOG_OUTCOME:
     case MAILLOG_REJECTION:
+        giving.skip = 0; /* what is there is told already, and not made */
+        taken = give_outcomes(&giving, &sources, record);
+        break;
+    case MAILLOG_OUTCOME:
         taken = give_outcomes(&giving, &sources, record);
         break;
     case MAILLOG_SUBMISSION:
@@ -255,10 +259,12 @@ static struct held *held_at(struct maillog_reader *reader, size_t index)
     return &reader->held[(reader->held_first + index) % HELD_MAX];
 }
 
+/* Of a later line, or of a session, that tells the same better. */
 static bool is_deferral(const struct maillog_record *record)
 {
-    return record->kind == MAILLOG_OUTCOME && record->sendmail &&
-           record->status == MAILLOG_DEFERRED && record->pid != 0;
+    return (record->kind == MAILLOG_OUTCOME && record->sendmail &&
+            record->status == MAILLOG_DEFERRED && record->pid != 0) ||
+           (record->kind == MAILLOG_REJECTION && record->shown_later);
 }
 
 static uint64_t add_to_hash(uint64_t hash, struct text text)
@@ -298,28 +304,23 @@ static bool hold(struct maillog_reader *reader, const struct maillog_line *line,
                  const struct maillog_record *record)
 {
     struct held *held = held_at(reader, reader->held_count);
-    size_t length = line->text.length;
-    char *bytes = malloc(length + line->program.length + 1);
+    struct maillog_record kept;
+    char *bytes = maillog_record_copy(record, &kept);
 
     if (bytes == NULL) {
         return false;
     }
-    if (length > 0) {
-        memcpy(bytes, line->text.bytes, length);
-    }
-    if (line->program.length > 0) {
-        memcpy(bytes + length, line->program.bytes, line->program.length);
-    }
     *held = (struct held){
         .line = *line,
+        .record = kept,
         .bytes = bytes,
         .deferral = is_deferral(record),
         .run = run_of(record),
         .until_us = record->timestamp_us + HELD_WAIT_MS * INT64_C(1000),
         .until_ms = clock_monotonic_ms() + HELD_WAIT_MS,
     };
-    held->line.text.bytes = bytes;
-    held->line.program.bytes = bytes + length;
+    held->line.text = (struct text){NULL, 0};
+    held->line.program = (struct text){NULL, 0};
     reader->held_count++;
     return true;
 }
@@ -327,14 +328,12 @@ static bool hold(struct maillog_reader *reader, const struct maillog_line *line,
 static bool give_held(struct maillog_reader *reader)
 {
     struct held *held = held_at(reader, 0);
-    struct maillog_record record;
     bool taken = true;
 
     if (held->superseded) {
         (void)take_skip(reader, held->line.before);
     } else {
-        (void)parse(reader, &held->line, &record);
-        taken = give_line(reader, &held->line, &record);
+        taken = give_line(reader, &held->line, &held->record);
     }
     free(held->bytes);
     held->bytes = NULL;
@@ -387,7 +386,6 @@ bool maillog_reader_line(struct maillog_reader *reader,
         if (!maillog_reader_release(reader, true)) {
             return false;
         }
-        (void)parse(reader, line, &record);
     }
     return give_line(reader, line, &record);
 }

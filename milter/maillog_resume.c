@@ -77,8 +77,10 @@ static void look_for_position(struct maillog_resume *resume, const char *line,
 /* Cheap: most lines are decoded for nothing else. */
 static bool tells_of_a_message(const char *line, size_t length)
 {
-    static const char *const types[] = {"reception", "delay", "delivery",
-                                        "bounce", "expiration"};
+    static const char *const types[] = {
+        "reception",  "delay",     "delivery",   "bounce",
+        "expiration", "rejection", "suppressed",
+    };
     const char *type =
         memmem(line, length < 256 ? length : 256, TYPED, sizeof TYPED - 1);
 

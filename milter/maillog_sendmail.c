@@ -70,7 +70,8 @@ static struct text without_brackets(struct text name)
  * "mx.example.net. [192.0.2.25]", "[192.0.2.25] [192.0.2.25]",
  * "user@localhost", "host [IPv6:2001:db8::25] (may be forged)"
  */
-static void take_host(struct text relay, struct text *name, struct text *ip)
+void maillog_sendmail_host(struct text relay, struct text *name,
+                           struct text *ip)
 {
     struct text rest = relay;
     struct text unused = {NULL, 0};
@@ -197,6 +198,8 @@ static bool take_fields(struct text *rest,
             result->mailer = value;
         } else if (text_is(key, "relay")) {
             *relay = value;
+        } else if (text_is(key, "pri")) {
+            result->priority = value;
         } else if (text_is(key, "dsn")) {
             result->dsn = value;
         }
@@ -228,10 +231,18 @@ static enum maillog_kind take_outcome(struct maillog_sendmail *state,
         return MAILLOG_NOTHING;
     }
     if (relay.bytes != NULL) {
-        take_host(relay, &record->relay, &record->relay_ip);
+        maillog_sendmail_host(relay, &record->relay, &record->relay_ip);
     }
-    return maillog_sendmail_status(&result, record) ? MAILLOG_OUTCOME
-                                                    : MAILLOG_NOTHING;
+    if (result.mailer.bytes == NULL && result.dsn.bytes == NULL) {
+        return maillog_sendmail_undone(state, &result, record);
+    }
+    if (!maillog_sendmail_status(&result, record)) {
+        return MAILLOG_NOTHING;
+    }
+    /* without priority it was never in the queue: refused by sendmail(1) */
+    return text_is(result.priority, "0") && record->status != MAILLOG_SENT
+               ? MAILLOG_REJECTION
+               : MAILLOG_OUTCOME;
 }
 
 /* --- messages ---------------------------------------------------------- */
@@ -294,7 +305,8 @@ static void take_last_relay(struct text rest, struct maillog_record *record)
         maillog_skip(&rest, (size_t)(found - rest.bytes) + 8);
         found = maillog_find(rest, ", relay=");
         if (found == NULL && !text_is(rest, "[RESPONSE]")) {
-            take_host(rest, &record->client_name, &record->client_ip);
+            maillog_sendmail_host(rest, &record->client_name,
+                                  &record->client_ip);
         }
     }
 }
@@ -333,56 +345,11 @@ static enum maillog_kind take_login(struct text rest,
         return MAILLOG_NOTHING;
     }
     record->auth_user = maillog_take_before(&rest, ", mech=");
-    take_host(relay, &record->client_name, &record->client_ip);
+    maillog_sendmail_host(relay, &record->client_name, &record->client_ip);
     return MAILLOG_SUBMISSION;
 }
 
-/* --- refusals ---------------------------------------------------------- */
-
-static void take_codes(struct maillog_record *record)
-{
-    struct text text = record->reply;
-    struct smtp_reply reply;
-
-    smtp_reply_parse(text, &reply);
-    record->status =
-        reply.code / 100 == 4 || reply.enhanced_status[0] == '4'
-            ? MAILLOG_DEFERRED
-            : MAILLOG_BOUNCED; /* the error mailer may give no code */
-    if (reply.enhanced_status[0] != '\0' && maillog_is_digit(text.bytes[0])) {
-        maillog_skip(&text, reply.code == 0 ? 0 : 4);
-        text.length = strlen(reply.enhanced_status);
-        record->enhanced_status = text;
-    }
-}
-
-/* Behind "ruleset=check_rcpt, arg1=" */
-static enum maillog_kind take_refusal(struct text rest,
-                                      struct maillog_record *record)
-{
-    struct text relay;
-
-    record->recipients = rest;
-    record->recipients.length = maillog_sendmail_address_end(rest);
-    maillog_skip(&rest, record->recipients.length);
-    if (record->recipients.length == 0) {
-        return MAILLOG_NOTHING;
-    }
-    if (MAILLOG_TAKE(&rest, ", arg2=")) {
-        (void)maillog_take_before(&rest, ", ");
-    }
-    if (MAILLOG_TAKE(&rest, ", relay=")) {
-        relay = maillog_take_before(&rest, ", ");
-        take_host(relay, &record->client_name, &record->client_ip);
-    }
-    if (!MAILLOG_TAKE(&rest, ", reject=")) {
-        return MAILLOG_NOTHING; /* discard, quarantine= */
-    }
-    record->reply = rest;
-    record->stage = BOUNCE_STAGE_RCPT;
-    take_codes(record);
-    return MAILLOG_REJECTION;
-}
+/* --- given up ---------------------------------------------------------- */
 
 /* "NEWQID: sender notify: Cannot send message for 5 days" */
 static enum maillog_kind take_notice(struct text rest)
@@ -411,7 +378,9 @@ static bool is_wanted(struct text message)
     return MAILLOG_BEGINS(message, "to=") || MAILLOG_BEGINS(message, "from=") ||
            MAILLOG_BEGINS(message, "ruleset=check_rcpt, ") ||
            MAILLOG_BEGINS(message, "AUTH=server, ") ||
-           (message.length > 0 && maillog_word_length(message) >= 8);
+           MAILLOG_BEGINS(message, "Milter: ") ||
+           maillog_word_length(message) >= 8 ||
+           maillog_find(message, "... ") != NULL;
 }
 
 enum maillog_kind maillog_sendmail_parse(struct maillog_sendmail *state,
@@ -426,10 +395,13 @@ enum maillog_kind maillog_sendmail_parse(struct maillog_sendmail *state,
     }
     message = maillog_sendmail_plain(state, message);
     if (MAILLOG_TAKE(&message, "ruleset=check_rcpt, arg1=")) {
-        return take_refusal(message, record);
+        return maillog_sendmail_refusal(message, record);
     }
     if (record->queue_id.length == 0) {
         return MAILLOG_NOTHING;
+    }
+    if (MAILLOG_TAKE(&message, "Milter: ")) {
+        return maillog_sendmail_filter(state, message, record);
     }
     if (MAILLOG_TAKE(&message, "to=")) {
         return take_outcome(state, message, record);
@@ -440,5 +412,7 @@ enum maillog_kind maillog_sendmail_parse(struct maillog_sendmail *state,
     if (MAILLOG_TAKE(&message, "AUTH=server, relay=")) {
         return take_login(message, record);
     }
-    return take_notice(message);
+    return take_notice(message) == MAILLOG_EXPIRED
+               ? MAILLOG_EXPIRED
+               : maillog_sendmail_complaint(message, record);
 }

@@ -142,6 +142,15 @@ static void tell(const char *what, const struct event *event)
              text_escape(why, reason, sizeof reason));
 }
 
+/* Sendmail logs it, too; it is told here, or summed up. */
+static void learn(const struct session_services *services,
+                  const struct event *event)
+{
+    if (services->messages != NULL) {
+        maillog_messages_learn(services->messages, event);
+    }
+}
+
 enum event_log_result
 session_event_refused(const struct session_services *services,
                       const struct session *session,
@@ -153,11 +162,12 @@ session_event_refused(const struct session_services *services,
     char expires_at[32];
     enum event_log_result result;
 
+    begin(&event, EVENT_SUPPRESSED, clock_now_us(), session);
+    describe_recipient(&event, recipient);
+    learn(services, &event);
     if (!has_line(services, session, EVENT_SUPPRESSED)) {
         return EVENT_LOG_WRITTEN;
     }
-    begin(&event, EVENT_SUPPRESSED, clock_now_us(), session);
-    describe_recipient(&event, recipient);
     if (!answer->store_down) {
         transaction_describe_entry(&answer->entry, expires_at, &event);
     }
@@ -202,11 +212,12 @@ enum event_log_result session_event_rejected(
 {
     struct event event;
 
+    begin(&event, EVENT_REJECTION, clock_now_us(), session);
+    describe_recipient(&event, recipient);
+    learn(services, &event);
     if (!has_line(services, session, EVENT_REJECTION)) {
         return EVENT_LOG_WRITTEN;
     }
-    begin(&event, EVENT_REJECTION, clock_now_us(), session);
-    describe_recipient(&event, recipient);
     event.decided_by = text_of("mta");
     event.smtp_stage = text_of("rcpt");
     event.enhanced_status = known(reply->enhanced_status);

@@ -244,6 +244,12 @@ static void what_comes_back_under_another_id_is_no_delivery(void **state)
         {"a failure", "",
          TO("smtp", "<back@x.example>", "127.0.0.1[127.0.0.1]:10024", NOT),
          "bounce back@x.example mta=127.0.0.1"},
+        {"refused by our MTA, from the MSP of Sendmail", "",
+         STAMP "sm-msp[7]: 60215wXk003001: to=back@x.example, "
+               "delay=00:00:00, mailer=relay, pri=1, relay=[127.0.0.1] "
+               "[127.0.0.1], dsn=5.1.1, reply=550 5.1.1 <back@x.example>... "
+               "User unknown, stat=User unknown",
+         "none"},
         {"from the MSP of Sendmail", "",
          STAMP "sm-msp[7]: 60215wXk003001: to=back@x.example, "
                "delay=00:00:00, mailer=relay, pri=1, relay=[127.0.0.1] "

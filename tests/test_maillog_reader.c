@@ -343,6 +343,100 @@ static void more_lines_than_can_wait_push_the_first_out(void **state)
 
 /* --- given up ---------------------------------------------------------- */
 
+#define REFUSED "<r@x.example>... User unknown"
+
+static void tell(const struct bench *bench, enum event_type type,
+                 const char *recipient)
+{
+    struct event event;
+
+    event_init(&event, type, 0);
+    event.queue_id = text_of("60215wXk003007");
+    event.recipient = text_of(recipient);
+    maillog_messages_learn(bench->messages, &event);
+}
+
+static void a_refusal_that_a_session_tells_is_told_once(void **state)
+{
+    static const struct row {
+        const char *line;
+        enum event_type told;
+        bool later; /* than the line */
+    } rows[] = {
+        {REFUSED, EVENT_REJECTION, true},
+        {REFUSED, EVENT_REJECTION, false},
+        {"Milter: to=<r@x.example>, reject=550 5.7.1 no", EVENT_SUPPRESSED,
+         false},
+        {"to=r@x.example, delay=00:00:00, mailer=local, pri=0, dsn=5.1.1, "
+         "reply=550 5.1.1 User unknown, stat=User unknown",
+         EVENT_REJECTION, false},
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct bench *bench = *state;
+        char line[300];
+
+        (void)snprintf(line, sizeof line, "%ssm-mta[7]: 60215wXk003007: %s",
+                       AT("01"), rows[i].line);
+        if (!rows[i].later) {
+            tell(bench, rows[i].told, "r@x.example");
+        }
+        assert_true(feed(bench, 0, 1, line));
+        if (rows[i].later) {
+            assert_true(maillog_reader_waits(bench->reader));
+            tell(bench, rows[i].told, "r@x.example");
+        }
+        assert_true(maillog_reader_release(bench->reader, true));
+        assert_int_equal(bench->got.shown->len, 0);
+        (void)tear_down(state);
+        (void)set_up(state);
+    }
+}
+
+static void a_refusal_that_no_session_tells_is_told_once(void **state)
+{
+    struct bench *bench = *state;
+    char before[MAILLOG_POSITION_SIZE];
+
+    tell(bench, EVENT_REJECTION, "other@x.example");
+    for (int times = 0; times < 2; times++) {
+        assert_true(
+            feed(bench, 0, 1, AT("01") "sm-mta[7]: 60215wXk003007: " REFUSED));
+        assert_true(maillog_reader_release(bench->reader, true));
+    }
+    assert_true(feed(bench, 0, 2,
+                     AT("01") "sm-mta[7]: 60215wXk003007: "
+                              "to=r@x.example, delay=00:00:00, mailer=local, "
+                              "pri=0, dsn=5.1.1, stat=User unknown"));
+    assert_int_equal(bench->got.shown->len, 1);
+    expect(bench, 0, "rejection r@x.example 0", 0, 2, 0);
+    /* what was told of a line is told already when it is read again */
+    place(0, 1, before);
+    maillog_reader_skip(bench->reader, before, 1);
+    assert_true(
+        feed(bench, 0, 1, AT("01") "sm-mta[7]: 60215wXk003007: " REFUSED));
+    assert_true(maillog_reader_release(bench->reader, true));
+    assert_int_equal(bench->got.shown->len, 1);
+}
+
+/* What the parser knew when it came is gone when it is given. */
+static void a_record_in_pieces_that_waits_is_whole(void **state)
+{
+    struct bench *bench = *state;
+
+    assert_true(feed(bench, 0, 1,
+                     AT("01") "sm-mta[7]: 60215wXk003007[1]: "
+                              "to=<a@x.example>, delay=00:00:01, "
+                              "mailer=esmtp, pri=1, ..."));
+    assert_true(feed(bench, 0, 2,
+                     AT("01") "sm-mta[7]: 60215wXk003007[2]: relay=mx. "
+                              "[192.0.2.1], dsn=4.0.0, stat=Deferred: later"));
+    assert_true(maillog_reader_waits(bench->reader));
+    assert_true(maillog_reader_release(bench->reader, true));
+    assert_int_equal(bench->got.shown->len, 1);
+    expect(bench, 0, "delay a@x.example 1", 0, 3, 0);
+}
+
 static void who_waits_expires_once_each(void **state)
 {
     static const char expired[] =
@@ -532,6 +626,9 @@ int main(void)
         TEST(deferral_comes_when_the_log_is_two_seconds_older),
         TEST(a_log_that_is_ahead_makes_no_deferral_of_another_old),
         TEST(more_lines_than_can_wait_push_the_first_out),
+        TEST(a_refusal_that_a_session_tells_is_told_once),
+        TEST(a_refusal_that_no_session_tells_is_told_once),
+        TEST(a_record_in_pieces_that_waits_is_whole),
         TEST(who_waits_expires_once_each),
         TEST(a_reader_killed_at_any_event_gives_each_once),
     };

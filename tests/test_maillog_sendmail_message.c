@@ -162,7 +162,7 @@ static void maillog_sendmail_reads_messages_quote_aware(void **state)
     maillog_rows_hold(rows, COUNT(rows));
 }
 
-static void maillog_sendmail_takes_refusals_of_check_rcpt_alone(void **state)
+static void maillog_sendmail_takes_refusals_of_recipients(void **state)
 {
     static const struct maillog_row rows[] = {
         {"relaying",
@@ -206,10 +206,72 @@ static void maillog_sendmail_takes_refusals_of_check_rcpt_alone(void **state)
             "x@other.example does not exist",
          "nothing"},
         {"milter",
-         ID
-         "Milter: to=<x@other.example>, reject=550 5.7.1 Recipient suppressed",
+         ID "Milter: to=<x@other.example>, reject=550 5.7.1 no, reject=250 ok",
+         "refused 60215wXk003001 to=<x@other.example> dsn=5.7.1 stage=rcpt "
+         "reply=550 5.7.1 no, reject=250 ok"},
+        {"milter for now",
+         ID "Milter: to=<x@other.example>, reject=451 4.7.1 Greylisted",
+         "refused for now 60215wXk003001 to=<x@other.example> dsn=4.7.1 "
+         "stage=rcpt reply=451 4.7.1 Greylisted"},
+        {"milter spoof",
+         ID "Milter: to=<\"a>, reject=550 v\"@other.example>, reject=451 no",
+         "refused for now 60215wXk003001 to=<\"a>, reject=550 "
+         "v\"@other.example> stage=rcpt reply=451 no"},
+        {"milter discard", ID "Milter: to=<x@other.example>, discard",
          "nothing"},
-        {"milter data", ID "Milter: data, reject=550 5.7.1 no", "nothing"},
+        {"milter of a sender",
+         ID "Milter: from=<x@other.example>, reject=550 "
+            "5.7.1 no",
+         "nothing"},
+        {"milter, other lines", ID "Milter: connect to filters", "nothing"},
+        {"milter data", ID "Milter: data, reject=550 5.7.1 no, go", "nothing"},
+        {"milter data, its recipient",
+         ID "to=<x@other.example>, delay=00:00:00, pri=60015, stat=no, go",
+         "refused 60215wXk003001 to=<x@other.example> delay=0 stage=eom "
+         "reply=no, go"},
+        {"reset", ID "to=<x@other.example>, delay=00:00:00, pri=0, stat=RSET",
+         "nothing"},
+        {"hello again",
+         ID "to=<x@other.example>, delay=00:00:00, pri=0, stat=EHLO",
+         "nothing"},
+        {"aborted",
+         ID "to=<x@other.example>, delay=00:00:00, pri=0, stat=aborted by "
+            "sender",
+         "nothing"},
+        {"discarded",
+         ID "to=<x@other.example>, delay=00:00:00, pri=60015, stat=discarded",
+         "nothing"},
+        {"unknown", ID "<x@mail.example>... User unknown",
+         "refused 60215wXk003001 to=<x@mail.example> stage=rcpt reply=User "
+         "unknown"},
+        {"virtusertable", ID "<x@mail.example>... No such user,here",
+         "refused 60215wXk003001 to=<x@mail.example> stage=rcpt reply=No such "
+         "user,here"},
+        {"no address", ID "<x@@y>... Invalid route address",
+         "refused 60215wXk003001 to=<x@@y> stage=rcpt reply=Invalid route "
+         "address"},
+        {"unknown, bare", ID "x... User unknown",
+         "refused 60215wXk003001 to=<x> stage=rcpt reply=User unknown"},
+        {"unknown, to sendmail(1)", ID "x@mail.example... User unknown",
+         "refused 60215wXk003001 to=<x@mail.example> stage=rcpt reply=User "
+         "unknown"},
+        {"unknown, quoted",
+         ID "<\"a>... b, stat=Sent\"@mail.example>... User unknown",
+         "refused 60215wXk003001 to=<\"a>... b, stat=Sent\"@mail.example> "
+         "stage=rcpt reply=User unknown"},
+        {"unknown, octal", ID "<\\303\\251@mail.example>... User unknown",
+         "refused 60215wXk003001 to=<\303\251@mail.example> stage=rcpt "
+         "reply=User unknown"},
+        {"system error", ID "SYSERR(root): hash map \"x\"... no file",
+         "nothing"},
+        {"lost channel",
+         ID "lost input channel from x [192.0.2.1] to MTA after rcpt... x",
+         "nothing"},
+        {"many", ID "Too many recipients", "nothing"},
+        {"no text", ID "<x@mail.example>... ", "nothing"},
+        {"no end", ID "<x@mail.example... User unknown", "nothing"},
+        {"no id", "sm-mta[7]: NOQUEUE: <x@mail.example>... User unknown",
+         "nothing"},
         {"check rcpt noqueue",
          "sm-mta[7]: NOQUEUE: ruleset=check_rcpt, arg1=<x@other.example>, "
          "relay=[203.0.113.66], reject=550 5.7.1 no",
@@ -243,6 +305,39 @@ static void maillog_sendmail_takes_refusals_of_check_rcpt_alone(void **state)
     maillog_rows_hold(rows, COUNT(rows));
 }
 
+/* The line of the message has the codes, those of its recipients the text. */
+static void maillog_sendmail_knows_what_a_filter_said_of_a_message(void **state)
+{
+    static const char *const lines[] = {
+        ID "Milter: data, reject=451 4.7.1 later, all",
+        "sm-mta[8]: 60215wXk003002: Milter: data, reject=550 5.7.1 other",
+        ID "to=<x@other.example>, delay=00:00:00, pri=60015, stat=later, all",
+        ID "to=<y@other.example>, delay=00:00:00, pri=60015, stat=later, all",
+        "sm-mta[8]: 60215wXk003001: to=<z@other.example>, delay=00:00:00, "
+        "pri=60015, stat=later, all",
+    };
+    static const char *const shown[] = {
+        "nothing",
+        "nothing",
+        "refused for now 60215wXk003001 to=<x@other.example> delay=0 dsn=4.7.1 "
+        "stage=eom reply=451 4.7.1 later, all",
+        "refused for now 60215wXk003001 to=<y@other.example> delay=0 dsn=4.7.1 "
+        "stage=eom reply=451 4.7.1 later, all",
+        "refused 60215wXk003001 to=<z@other.example> delay=0 stage=eom "
+        "reply=later, all",
+    };
+    struct maillog_parser *parser = maillog_parser_new(0);
+    static char buffer[MAILLOG_SHOWN_SIZE];
+
+    (void)state;
+    assert_non_null(parser);
+    for (size_t i = 0; i < COUNT(lines); i++) {
+        assert_string_equal(
+            maillog_parse_shown(parser, text_of(lines[i]), buffer), shown[i]);
+    }
+    maillog_parser_free(parser);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -250,7 +345,9 @@ int main(void)
         cmocka_unit_test(
             maillog_sendmail_takes_a_notice_for_an_expiry_only_if_it_is_one),
         cmocka_unit_test(maillog_sendmail_reads_messages_quote_aware),
-        cmocka_unit_test(maillog_sendmail_takes_refusals_of_check_rcpt_alone),
+        cmocka_unit_test(maillog_sendmail_takes_refusals_of_recipients),
+        cmocka_unit_test(
+            maillog_sendmail_knows_what_a_filter_said_of_a_message),
     };
 
     return cmocka_run_group_tests_name("maillog_sendmail_message", tests, NULL,

@@ -493,24 +493,57 @@ def test_local_mailbox_is_the_one_that_the_session_named(stack, mta, typed):
 
 @pytest.mark.parametrize("mta", ("sendmail",), indirect=True)
 def test_refused_recipients_are_told_once(stack, mta, name):
+    unknown = [f"nosuch{name}", f"nosuch{name}@mx.nixie.test"]
     refused = {"x@closed.test": "554", "deferred@example.com": "450",
-               f"nosuch{name}": "550", f"nosuch{name}@mx.nixie.test": "550"}
+               "nobody@hosted.test": "550", "unknown@example.com": "550",
+               f"{name}@@far.test": "553", unknown[0]: "550",
+               unknown[1]: "550", f"gone{name}@far.test": "550"}
+    stack.suppress(f"gone{name}@far.test")
     mark = stack.log.mark()
     replies, _ = stack.send([*refused, f"{name}@far.test"])
     for recipient, code in refused.items():
         assert str(replies[recipient].code) == code
     outcome(stack, mark, f"{name}@far.test")
-    time.sleep(0.5)
+    time.sleep(2.5)  # what a session may tell, too, waits
     found = collections.Counter(
         event.get("original_recipient", event["recipient"])
-        for event in stack.log.since(mark, type="rejection"))
+        for event in stack.log.since(mark)
+        if event["type"] in ("rejection", "suppressed"))
     assert found == collections.Counter(list(refused))
     for event in stack.log.since(mark, type="rejection"):
         typed = event.get("original_recipient", event["recipient"])
-        assert event["origin"] == ("session" if typed.startswith("nosuch")
+        assert event["origin"] == ("session" if typed in unknown
                                    else "maillog")
         assert event["decided_by"] == "mta"
         assert "counted" not in event
+
+
+@pytest.mark.parametrize("mta", ("sendmail",), indirect=True)
+def test_what_sendmail_1_may_not_send_is_refused_once(stack, mta, name):
+    """The MSP is told no by the MTA, which tells nixied; both log it."""
+    mark = stack.log.mark()
+    recipient = f"nosuch{name}@mx.nixie.test"
+    mta.sendmail(f"{name}@sender.test", [recipient, f"{name}@far.test"])
+    outcome(stack, mark, f"{name}@far.test")
+    time.sleep(2.5)
+    assert [(event["type"], event["origin"])
+            for event in stack.log.since(mark, recipient=recipient)
+            if event["origin"] != "report"] == [("rejection", "session")]
+
+
+@pytest.mark.parametrize("mta", ("sendmail",), indirect=True)
+def test_recipients_of_an_abandoned_message_have_no_outcome(stack, mta, name):
+    mark = stack.log.mark()
+    recipient = f"{name}@far.test"
+    with stack.dialogue() as smtp:
+        smtp.mail()
+        assert smtp.rcpt(recipient).code == 250
+        smtp.command("RSET")
+        assert smtp.message("a@sender.test", [f"b{recipient}"])[1].code == 250
+    outcome(stack, mark, f"b{recipient}")
+    assert "stat=RSET" in mta.log_text()
+    assert not outcomes(stack, mark, recipient)
+    assert not stack.log.since(mark, type="rejection", recipient=recipient)
 
 
 def test_mail_handed_to_the_mta_is_delivered_once(stack, mta, name):
