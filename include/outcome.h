@@ -9,7 +9,8 @@
  * Never counted: what is not about a failure; what is not ours (believed
  * false); what nixie decided; failures that tell nothing about
  * this recipient (destination: connection, DNS, TLS, a suspended
- * destination) unless the message was given up; reasons that blame the sender;
+ * destination) unless the message was given up, or because there is no such
+ * domain as the recipient's; reasons that blame the sender;
  * recipients on the allow list, whose reason becomes error_ignored, or on the
  * suppression list already; recipients that are no mailbox. If the lists do
  * not answer in time, the recipient counts: who acts on what is due looks
@@ -37,6 +38,7 @@ struct outcome_facts {
     enum bounce_stage stage;
     bool believed;    /* it may count: a message of ours, an authentic report */
     bool destination; /* not about this recipient but the way to it */
+    bool named;       /* that names the domain of the recipient */
     bool soft;        /* however hard, it counts as a soft failure only */
     bool shared;      /* somebody else could say so: two messages at least */
 };

@@ -281,6 +281,38 @@ static bool is_believed(const struct maillog_sources *sources,
            !is_internal(sources->settings, record);
 }
 
+static bool is_of_name(char byte)
+{
+    return is_of_queue_id(byte) || byte == '-' || byte == '.' || byte == '_';
+}
+
+/*
+ * Whether what our MTA itself says names the domain of who was tried, and not
+ * an exchanger or a relay: "Name service error for name=x.example type=MX:
+ * Host not found", "Host unknown (Name server: x.example: host not found)"
+ */
+static bool is_named(const struct maillog_record *record,
+                     const struct maillog_outcome *outcome)
+{
+    const char *domain = outcome->final.domain;
+    size_t length = outcome->final.domain_length;
+    struct text reply = record->reply;
+
+    if (record->remote || length == 0) {
+        return false;
+    }
+    for (size_t i = 0; i + length <= reply.length; i++) {
+        if (strncasecmp(reply.bytes + i, domain, length) == 0 &&
+            (i == 0 || !is_of_name(reply.bytes[i - 1])) &&
+            (i + length == reply.length ||
+             !is_of_name(reply.bytes[i + length]))) {
+            return true;
+        }
+    }
+    return record->sendmail && record->relay.bytes != NULL &&
+           is_same(record->relay, domain, length);
+}
+
 static enum event_type type_of(const struct maillog_record *record)
 {
     if (record->kind == MAILLOG_REJECTION) {
@@ -437,6 +469,7 @@ bool maillog_outcome_make(const struct maillog_sources *sources,
         .stage = record->stage,
         .believed = is_believed(sources, record, outcome),
         .destination = record->destination,
+        .named = record->destination && is_named(record, outcome),
     };
     return true;
 }

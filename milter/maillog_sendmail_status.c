@@ -178,8 +178,11 @@ static void take_failure(const struct maillog_sendmail_result *result,
     refused = has_code(record->reply) && record->reply.bytes[0] == '5';
     record->remote = !record->local && !connection &&
                      (answered || record->relay_ip.bytes != NULL);
-    record->destination = !record->local && subject != '1' && subject != '2' &&
-                          (connection || (subject == '4' && !refused));
+    record->destination =
+        !record->local && ((subject != '1' && subject != '2' &&
+                            (connection || (subject == '4' && !refused))) ||
+                           (connection && /* 5.1.2 */
+                            MAILLOG_BEGINS(record->reply, "Host unknown")));
     /* X.4.2: there was a connection, and it broke at whatever stage */
     if (connection && !(subject == '4' && maillog_drop_suffix(&dsn, ".2"))) {
         record->stage = BOUNCE_STAGE_CONNECT;

@@ -182,12 +182,21 @@ static void note_unclassified(const struct outcome_judge *judge,
 
 /* --- whether it is a strike -------------------------------------------- */
 
+/* No other host would do: a relay of ours that is not there is named else. */
+static bool has_no_domain(const struct outcome_facts *facts,
+                          const struct event *event)
+{
+    return facts->named && event->type == EVENT_BOUNCE &&
+           text_is(event->reason, reason_name(REASON_DOMAIN_INVALID));
+}
+
 static bool may_count(const struct outcome_facts *facts,
                       const struct event *event, const struct policy *policy)
 {
     return facts->believed && policy->strikes > 0 &&
            !text_is(event->decided_by, "nixie") &&
-           (!facts->destination || event->type == EVENT_EXPIRATION);
+           (!facts->destination || event->type == EVENT_EXPIRATION ||
+            has_no_domain(facts, event));
 }
 
 /*

@@ -103,6 +103,7 @@ static char *show(const struct place *place, bool made)
         g_string_append(shown,
                         place->outcome.facts.believed ? " believed" : "");
         g_string_append(shown, place->outcome.facts.destination ? " way" : "");
+        g_string_append(shown, place->outcome.facts.named ? " named" : "");
     }
     return g_string_free(shown, FALSE);
 }
@@ -171,6 +172,47 @@ static void failures_are_believed_of_what_was_seen(void **state)
             "4.2.2, status=deferred (host mx.example[private/lmtp] said: 452 "
             "4.2.2 full (in reply to end of DATA command))"),
          "delay a@x.example mta=mx.example"},
+        {"no such domain", "",
+         TO("smtp", "<a@x.example>", "none",
+            "5.4.4, status=bounced (Host or domain name not found. Name "
+            "service error for name=X.example type=AAAA: Host not found)"),
+         "bounce a@x.example believed way named"},
+        {"no such exchanger", "",
+         TO("smtp", "<a@x.example>", "none",
+            "5.4.4, status=bounced (Host or domain name not found. Name "
+            "service error for name=mx.x.example type=A: Host not found)"),
+         "bounce a@x.example believed way"},
+        {"no such host", "",
+         TO("smtp", "<a@x.example>", "none",
+            "5.4.4, status=bounced (unable to look up host x.example: Name or "
+            "service not known)"),
+         "bounce a@x.example believed way named"},
+        {"no such relay of ours", "",
+         TO("smtp", "<a@x.example>", "none",
+            "5.4.4, status=bounced (Host or domain name not found. Name "
+            "service error for name=relay type=A: Host not found)"),
+         "bounce a@x.example believed way"},
+        {"no such domain, of Sendmail", "",
+         STAMP "sm-mta[7]: " SM_ID ": to=<a@x.example>, delay=00:00:00, "
+               "mailer=esmtp, pri=1, relay=x.example, dsn=5.1.2, stat=Host "
+               "unknown (Name server: x.example: host not found)",
+         "bounce a@x.example mta=x.example way named"},
+        {"no such domain without its name, of Sendmail", "",
+         STAMP "sm-mta[7]: " SM_ID ": to=<a@x.example>, delay=00:00:00, "
+               "mailer=esmtp, pri=1, relay=X.example., dsn=5.1.2, stat=Host "
+               "unknown",
+         "bounce a@x.example mta=X.example way named"},
+        {"no such relay of ours, of Sendmail", "",
+         STAMP "sm-mta[7]: " SM_ID ": to=<a@x.example>, delay=00:00:00, "
+               "mailer=relay, pri=1, relay=hub.x.example, dsn=5.1.2, "
+               "stat=Host unknown (Name server: hub.x.example: host not "
+               "found)",
+         "bounce a@x.example mta=hub.x.example way"},
+        {"a remote that knows no such domain", "",
+         TO("smtp", "<a@x.example>", MX,
+            "5.4.4, status=bounced (host mx.far.example[192.0.2.1] said: 550 "
+            "5.4.4 x.example not found (in reply to EHLO command))"),
+         "bounce a@x.example mta=mx.far.example believed way"},
         {"the way there", "",
          TO("smtp", "<a@x.example>", "none",
             "4.4.1, status=deferred (connect to mx[192.0.2.1]:25: Connection "

@@ -301,7 +301,8 @@ static void maillog_sendmail_knows_what_is_about_the_way_there(void **state)
             "relay=nosuch.example, dsn=5.1.2, stat=Host unknown (Name server: "
             "nosuch.example: host not found)",
          "bounced 60215wXk003001 to=<a@nosuch.example> relay=nosuch.example "
-         "delay=1 dsn=5.1.2 stage=connect reply=Host unknown (Name server: "
+         "delay=1 dsn=5.1.2 stage=connect destination reply=Host unknown (Name "
+         "server: "
          "nosuch.example: host not found)"},
         {"name server",
          TO_A "relay=example.net, dsn=4.0.0, stat=Deferred: Name server: "

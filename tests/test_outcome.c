@@ -125,6 +125,51 @@ static void outcome_of_feedback_goes_by_its_type(void **state)
     court_close(&court);
 }
 
+/* An answer of the DNS, whoever's MTA asked; a relay of ours is no domain. */
+static void outcome_counts_that_there_is_no_such_domain(void **state)
+{
+    static const struct domain_row {
+        const char *name, *status, *reason;
+        enum event_type type;
+        bool named, counted;
+    } rows[] = {
+        {"Postfix", "5.4.4", "domain_invalid", EVENT_BOUNCE, true, true},
+        {"Sendmail", "5.1.2", "domain_invalid", EVENT_BOUNCE, true, true},
+        {"Postfix, another name", "5.4.4", "domain_invalid", EVENT_BOUNCE,
+         false, false},
+        {"Sendmail, another name", "5.1.2", "domain_invalid", EVENT_BOUNCE,
+         false, false},
+        {"for now", "4.1.2", "domain_invalid", EVENT_DELAY, true, false},
+        {"no answer", "4.4.3", "dns_failure", EVENT_DELAY, true, false},
+        {"no answer, bounced", "5.4.3", "dns_failure", EVENT_BOUNCE, true,
+         false},
+        {"no connection", "5.4.1", "unreachable", EVENT_BOUNCE, true, false},
+        {"given up", "4.4.3", "dns_failure", EVENT_EXPIRATION, false, true},
+    };
+    struct court court = court_open(*state, "");
+
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct event event = court_event(rows[i].type);
+        const struct outcome_facts facts = {.reply = text_of("example.org"),
+                                            .stage = BOUNCE_STAGE_CONNECT,
+                                            .believed = true,
+                                            .destination = true,
+                                            .named = rows[i].named};
+
+        event.recipient = text_of("ann@example.org");
+        event.enhanced_status = text_of(rows[i].status);
+        event.decided_by = text_of("mta");
+        outcome_judge(court.judge, &facts, &event);
+        if (event.counted != rows[i].counted ||
+            !text_is(event.reason, rows[i].reason)) {
+            fail_msg("%s: %.*s counted=%d", rows[i].name,
+                     (int)event.reason.length, event.reason.bytes,
+                     (int)event.counted);
+        }
+    }
+    court_close(&court);
+}
+
 static void outcome_counts_only_what_tells_of_the_recipient(void **state)
 {
     static const struct count_row {
@@ -463,6 +508,7 @@ int main(void)
         WITH_EMPTY(outcome_of_a_delay_or_expiration_is_never_hard),
         WITH_EMPTY(outcome_of_a_delivery_has_no_verdict),
         WITH_EMPTY(outcome_of_feedback_goes_by_its_type),
+        WITH_EMPTY(outcome_counts_that_there_is_no_such_domain),
         WITH_EMPTY(outcome_counts_only_what_tells_of_the_recipient),
         WITH_EMPTY(outcome_asks_the_lists_before_it_counts),
         WITH_EMPTY(outcome_goes_by_the_policies_of_the_scope),

@@ -75,7 +75,8 @@ def postfix(world, remote):
     (made.config / "transport").write_text("".join(
         f"{domain} smtp:[{address}]:{remote.port}\n"
         for domain, address in routes(remote)) + "nowhere.test "
-        "smtp:[no-such-host.invalid]\nlocal.test local:\n")
+        "smtp:[no-such-host.invalid]\nnosuch.invalid smtp:[nosuch.invalid]\n"
+        "local.test local:\n")
     (made.config / "virtual").write_text(
         "team@nixie.test team-a@far.test, team-b@far.test\n")
     made.start()
@@ -88,6 +89,7 @@ class DeliveringSendmail(Sendmail):
         table = "".join(f"{domain}\trelay:[{address}]\n"
                         for domain, address in routes(self.remote))
         table += "nowhere.test\trelay:no-such-host.invalid\n"
+        table += "nosuch.invalid\trelay:nosuch.invalid\n"
         table += "second.test\trelay:[{down.test}]:[{far.test}]\n".replace(
             "{", "").replace("}", "").replace(
                 "down.test", self.remote.addresses["down.test"]).replace(
@@ -261,7 +263,9 @@ ROWS = (
     Row("nobody listens", "down.test", {}, "delay", "4.*", None, "connect",
         "unreachable", False, True),
     Row("host not found", "nowhere.test", {}, "delay|bounce", None, None,
-        "connect", "dns_failure|domain_invalid", None, None),
+        "connect", "dns_failure|domain_invalid", False, True),
+    Row("no such domain", "nosuch.invalid", {}, "delay|bounce", "?.*", None,
+        "connect", "dns_failure|domain_invalid", None, True),
 )
 
 
@@ -306,6 +310,10 @@ def test_outcome_is_what_the_remote_did(stack, mta, remote, name, row):
         assert event["counted"] is row.counted
     if row.destination is not None:
         assert event.get("destination", False) is row.destination
+    if event.get("reason") in ("dns_failure", "domain_invalid"):
+        # an answer, not the want of one, and about that domain
+        assert event["counted"] is (event["type"] == "bounce"
+                                    and "nosuch" in row.domain)
     if event["type"] == "delay":
         assert event["attempts_left"] == 11
     if event["type"] == "delivery":
