@@ -30,7 +30,8 @@
 
 struct maillog_follow_options {
     /* paths; "journal" for the system's, "journal:PATH" for a journal file or
-     * a folder of them; "-"; NULL-terminated */
+     * a folder of them; "-"; NULL-terminated. A file that is given by two
+     * names is read once, under the first. */
     const char *const *sources;
     bool follow;     /* false: give what is there, one source after the other,
                         then end (the tool); rotated files of a path are not
@@ -42,7 +43,7 @@ struct maillog_follow_options {
 struct maillog_line {
     struct text text; /* until the next call */
     bool cut;         /* it was longer than MAILLOG_LINE_MAX */
-    size_t source;    /* index in sources */
+    size_t source;    /* index in those that are read */
     char position[MAILLOG_POSITION_SIZE]; /* behind this line */
     char before[MAILLOG_POSITION_SIZE];   /* of this line */
     /* of the journal: prefix is known; else timestamp_us is 0 */

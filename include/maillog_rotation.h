@@ -5,7 +5,9 @@
  * PATH-20261121, PATH-20261121.xz, PATH-1795212000, PATH.2026-11-21T22; with
  * `extension`, mail.log: mail.1.log, mail-20261121.log.gz. In the folder of
  * PATH and, when PATH is a symbolic link, also where that leads. In order of
- * number or date when all of them have the same, else of their times.
+ * number or date when all of them have the same, else of their times. Of
+ * numbers .1 is the youngest, unless the stamps in the files show that they
+ * count upwards, or are days of a month.
  * Other names that begin with PATH are no part of the row (/var/log/mail has
  * a neighbour /var/log/mail.err), but a file that is looked for is found
  * under such a name, too.
@@ -25,7 +27,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define MAILLOG_ROTATION_FILES 1024
+#define MAILLOG_ROTATION_FILES  1024
+#define MAILLOG_ROTATION_NUMBER 1 /* order: .1, .2, .3 */
 
 struct maillog_rotation_file {
     char *path;
@@ -37,6 +40,7 @@ struct maillog_rotation_file {
     int64_t modified_us;
     int order; /* what number is; 0: nothing */
     int64_t number;
+    int64_t begun_us; /* stamp of its first line; 0: unknown */
 };
 
 struct maillog_rotation {
@@ -68,6 +72,11 @@ size_t maillog_rotation_after(const struct maillog_rotation *rotation,
 struct maillog_input *
 maillog_rotation_open(const struct maillog_rotation_file *file,
                       struct error *error);
+
+/* --- maillog_rotation_order.c ------------------------------------------ */
+
+/* Turns a row of numbers round, if the files tell so. */
+void maillog_rotation_order(struct maillog_rotation *rotation);
 
 /* Whether name is one of base's row: for tests. */
 bool maillog_rotation_knows(const char *base, const char *name);

@@ -6,11 +6,13 @@
 #include "maillog_follow.h"
 #include "maillog_reader.h"
 #include "maillog_resume.h"
+#include "maillog_same.h"
 #include "maillog_schedule.h"
 #include "outcome.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -39,6 +41,7 @@ struct maillog {
         bool begun; /* it has given a line, or its place is told */
     } * sources;
     size_t source_count;
+    struct maillog_claim **claims; /* of each in the settings */
     int64_t mark_ms;
     int64_t file_number; /* of the event log, at the last marks */
     bool fresh;          /* the event log knows no place of any source */
@@ -362,9 +365,33 @@ static void free_maillog(struct maillog *maillog)
     maillog_reader_free(maillog->reader);
     maillog_follow_free(maillog->follow);
     outcome_judge_free(maillog->judge);
+    for (size_t i = 0; maillog->claims != NULL && i < maillog->source_count;
+         i++) {
+        maillog_claim_free(maillog->claims[i]);
+    }
+    free(maillog->claims);
     free(maillog->sources);
     (void)pthread_mutex_destroy(&maillog->lock);
     free(maillog);
+}
+
+/* Two followers with the same store would each count what a line tells. */
+static void claim(struct maillog *maillog, const struct settings *settings)
+{
+    char store[1024];
+
+    (void)snprintf(store, sizeof store, "%s %s", settings->redis,
+                   settings->key_prefix);
+    for (size_t i = 0; maillog->claims != NULL && i < maillog->source_count;
+         i++) {
+        maillog->claims[i] = maillog_claim_new(settings->maillog[i], store);
+        if (maillog->claims[i] == NULL) {
+            log_warning("another nixied on this host follows %s, too, with the "
+                        "same redis and key_prefix: all that it tells is "
+                        "counted twice",
+                        settings->maillog[i]);
+        }
+    }
 }
 
 static bool make_parts(struct maillog *maillog, struct error *error)
@@ -391,6 +418,9 @@ static bool make_parts(struct maillog *maillog, struct error *error)
     while (settings->maillog[maillog->source_count] != NULL) {
         maillog->source_count++;
     }
+    maillog->claims =
+        calloc(maillog->source_count + 1, sizeof maillog->claims[0]);
+    claim(maillog, settings);
     maillog->follow = maillog_follow_new(&where, error);
     settings_share_return(maillog->options.settings, settings);
     if (maillog->follow == NULL) {

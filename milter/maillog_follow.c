@@ -4,7 +4,9 @@
 #include "log.h"
 #include "maillog_file.h"
 #include "maillog_journal.h"
+#include "maillog_same.h"
 #include "maillog_stream.h"
+#include "maillog_trouble.h"
 #include "text.h"
 
 #include <errno.h>
@@ -184,6 +186,28 @@ static bool is_given_twice(const struct maillog_follow *follow,
     return false;
 }
 
+/* Under another name: what was given before it, or NULL. */
+static const char *same_file(const struct maillog_follow_options *options,
+                             size_t index)
+{
+    for (size_t i = 0; i < index; i++) {
+        if (strcmp(options->sources[i], options->sources[index]) != 0 &&
+            maillog_same_file(options->sources[i], options->sources[index])) {
+            return options->sources[i];
+        }
+    }
+    return NULL;
+}
+
+static void tell_same_file(const char *name, const char *other)
+{
+    char escaped[2][MAILLOG_PATH_SIZE];
+
+    log_warning("maillog %s is the same file as %s: it is read once",
+                text_escape(text_of(name), escaped[0], sizeof escaped[0]),
+                text_escape(text_of(other), escaped[1], sizeof escaped[1]));
+}
+
 static bool open_sources(struct maillog_follow *follow,
                          const struct maillog_follow_options *options,
                          struct error *error)
@@ -205,9 +229,15 @@ static bool open_sources(struct maillog_follow *follow,
     }
     for (size_t i = 0; i < count; i++) {
         const char *name = options->sources[i];
+        const char *other = same_file(options, i);
 
+        if (other != NULL) {
+            tell_same_file(name, other);
+            continue;
+        }
         follow->count++;
-        if (!open_source(&follow->source[i], name, options, error) ||
+        if (!open_source(&follow->source[follow->count - 1], name, options,
+                         error) ||
             is_given_twice(follow, error, name)) {
             return false;
         }

@@ -17,7 +17,12 @@
 #define DATE_DIGITS  14 /* YYYYMMDDHHMMSS */
 #define ROTATION_MAX 6  /* digits of a number that is no date */
 
-enum order { ORDER_NONE, ORDER_NUMBER, ORDER_DATE, ORDER_EPOCH };
+enum order {
+    ORDER_NONE,
+    ORDER_NUMBER = MAILLOG_ROTATION_NUMBER,
+    ORDER_DATE,
+    ORDER_EPOCH,
+};
 
 static const char *const suffixes[] = {".gz", ".xz", ".zst", ".bz2"};
 
@@ -398,8 +403,10 @@ bool maillog_rotation_list(const char *path, struct maillog_rotation *rotation,
     if (!listed) {
         error_set_errno(error, "read the folder");
         maillog_rotation_free(rotation);
+        return false;
     }
-    return listed;
+    maillog_rotation_order(rotation);
+    return true;
 }
 
 void maillog_rotation_free(struct maillog_rotation *rotation)

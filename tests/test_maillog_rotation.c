@@ -106,6 +106,81 @@ static void files_stand_in_the_order_of_their_numbers(void **state)
                "?mail.log.old mail.log.10.gz mail.log.2.gz mail.log.1 current");
 }
 
+#define LINE(stamp) stamp " mx postfix/qmgr[1]: 3F1A2C0B7D: removed\n"
+
+static void
+numbers_that_count_upwards_are_seen_by_what_is_in_the_files(void **state)
+{
+    const struct maillog_folder *folder = *state;
+
+    /* copies: their own times tell nothing */
+    maillog_folder_append(folder, ".3", LINE("2026-11-21T10:00:00+00:00"));
+    maillog_folder_append(folder, ".2",
+                          "torn\n" LINE("2026-11-20T10:00:00+00:00"));
+    maillog_folder_append(folder, ".1", LINE("2026-11-19T10:00:00+00:00"));
+    maillog_folder_append(folder, ".10", LINE("2026-11-22T10:00:00+00:00"));
+    maillog_folder_compress(folder, "gzip", ".1");
+    maillog_folder_append(folder, "", "now\n");
+    expect_row(folder, "mail.log.1.gz mail.log.2 mail.log.3 mail.log.10 "
+                       "current");
+    maillog_folder_append(folder, ".20", ""); /* an empty one stands anywhere */
+    expect_row(folder, "mail.log.1.gz mail.log.2 mail.log.3 mail.log.10 "
+                       "mail.log.20 current");
+}
+
+static void stamps_without_year_tell_the_direction_too(void **state)
+{
+    const struct maillog_folder *folder = *state;
+
+    maillog_folder_append(folder, ".1", LINE("Dec 30 10:00:00"));
+    maillog_folder_append(folder, ".2", LINE("Dec 31 10:00:00"));
+    maillog_folder_append(folder, ".3", LINE("Jan  1 10:00:00"));
+    for (int i = 1; i <= 3; i++) { /* 2 January 2026 */
+        maillog_folder_touch(folder,
+                             i == 1   ? ".1"
+                             : i == 2 ? ".2"
+                                      : ".3",
+                             1767312000);
+    }
+    expect_row(folder, "mail.log.1 mail.log.2 mail.log.3");
+}
+
+static void days_of_a_month_stand_in_the_order_of_their_stamps(void **state)
+{
+    const struct maillog_folder *folder = *state;
+
+    maillog_folder_append(folder, ".28", LINE("2026-11-28T10:00:00Z"));
+    maillog_folder_append(folder, ".29", LINE("2026-11-29T10:00:00Z"));
+    maillog_folder_append(folder, ".30", LINE("2026-11-30T10:00:00Z"));
+    maillog_folder_append(folder, ".01", LINE("2026-12-01T10:00:00Z"));
+    maillog_folder_append(folder, ".02", LINE("2026-12-02T10:00:00Z"));
+    expect_row(folder, "mail.log.28 mail.log.29 mail.log.30 mail.log.01 "
+                       "mail.log.02");
+}
+
+static void a_clock_set_back_turns_no_row_round(void **state)
+{
+    const struct maillog_folder *folder = *state;
+
+    maillog_folder_append(folder, ".2", LINE("Oct 25 02:50:00"));
+    maillog_folder_append(folder, ".1", LINE("Oct 25 02:10:00"));
+    maillog_folder_touch(folder, ".2", 1792892400);
+    maillog_folder_touch(folder, ".1", 1792893600);
+    expect_row(folder, "mail.log.2 mail.log.1");
+}
+
+static void numbers_that_count_downwards_stay_whatever_their_times(void **state)
+{
+    const struct maillog_folder *folder = *state;
+
+    maillog_folder_append(folder, ".1", LINE("2026-11-22T10:00:00Z"));
+    maillog_folder_append(folder, ".2", LINE("2026-11-21T10:00:00Z"));
+    maillog_folder_append(folder, ".3", "no stamp\n");
+    maillog_folder_touch(folder, ".2", 2000000000);
+    maillog_folder_touch(folder, ".3", 2000000001);
+    expect_row(folder, "mail.log.3 mail.log.2 mail.log.1");
+}
+
 static void files_stand_in_the_order_of_their_dates(void **state)
 {
     const struct maillog_folder *folder = *state;
@@ -194,6 +269,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_of_rotated_files_are_known_and_no_others),
         IN_FOLDER(files_stand_in_the_order_of_their_numbers),
+        IN_FOLDER(numbers_that_count_upwards_are_seen_by_what_is_in_the_files),
+        IN_FOLDER(stamps_without_year_tell_the_direction_too),
+        IN_FOLDER(days_of_a_month_stand_in_the_order_of_their_stamps),
+        IN_FOLDER(a_clock_set_back_turns_no_row_round),
+        IN_FOLDER(numbers_that_count_downwards_stay_whatever_their_times),
         IN_FOLDER(files_stand_in_the_order_of_their_dates),
         IN_FOLDER(mixed_names_stand_in_the_order_of_their_times),
         IN_FOLDER(what_is_being_compressed_is_seen_once),

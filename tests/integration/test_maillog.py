@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from harness import oracle
-from harness.nixied import build_folder
+from harness.nixied import Nixied, build_folder
 from harness.wait import wait_until
 
 
@@ -327,3 +327,30 @@ def test_list_mail_is_not_told_of(stack_maker, world, name):
     assert "delay_notice" not in event
     assert stack.log.wait(type="reception", recipient=recipient)["bulk"] is True
     world.postfix.delete_all()
+
+
+def test_a_log_named_twice_is_read_once(stack_maker, world, name):
+    log = world.postfix.log
+    stack = stack_maker(
+        maillog=[log, log.parent / ".." / log.parent.name / log.name])
+    follows(stack)
+    recipient = f"{name}@far.test"
+    stack.send([recipient])
+    stack.log.wait(type="delivery", recipient=recipient)
+    stack.settle()
+    assert len(stack.log.since(type="delivery", recipient=recipient)) == 1
+    assert "is the same file as" in stack.nixied.error_text()
+
+
+def test_another_nixied_at_the_same_log_is_warned_of(watched, world):
+    follows(watched)
+    warning = "another nixied on this host follows"
+    assert warning not in watched.nixied.error_text()
+    for number, prefix in enumerate(("nixie:", "other:")):
+        other = Nixied(watched.root / f"other{number}",
+                       world.run / "other.sock", watched.redis.endpoint,
+                       maillog=[world.postfix.log], key_prefix=prefix)
+        other.start()
+        other.log.wait(type="mark")
+        assert (warning in other.error_text()) is (prefix == "nixie:")
+        other.kill()
