@@ -159,7 +159,7 @@ static size_t complained_length(struct text message)
             if (MAILLOG_BEGINS(rest, "... ")) {
                 return i;
             }
-            if (byte == ' ' || byte == ':' || byte == ',') {
+            if (memchr(" :,<>", byte, 5) != NULL) {
                 return 0; /* another line: "SYSERR(root): ... " */
             }
         }
