@@ -45,6 +45,7 @@ DEFERRED = ("4.2.2, status=deferred (host mx.d{domain}.test[192.0.2.1] said: "
 SENDMAIL = ("sm-mta[{pid}]: {id}: to={to}, delay=00:00:01, xdelay=00:00:01, "
             "mailer=esmtp, pri=1, relay=mx.d{domain}.test. [192.0.2.1], "
             "{rest}\n")
+REFUSED = "sm-mta[{pid}]: {id}: <u{user}@d{domain}.test>... User unknown\n"
 OTHERS = (
     "postfix/smtpd[{pid}]: connect from c{user}.test[192.0.2.9]\n",
     "postfix/smtpd[{pid}]: disconnect from c{user}.test[192.0.2.9] ehlo=1 "
@@ -94,6 +95,8 @@ class Writer(threading.Thread):
             return POSTFIX.format(rest=rest, **values), values["id"], 1
         count = 1 + number % 4
         values["id"] = sendmail_id(number)
+        if draw < 0.905:  # it waits for a session that may tell it, too
+            return REFUSED.format(**values), values["id"], 1
         to = ",".join(f"<v{n}@d{values['domain']}.test>"
                       for n in range(count))
         rest = "dsn=2.0.0, stat=Sent (ok)"
