@@ -5,6 +5,17 @@
 #define ADDRESS_SHORT 203 /* as shortenstring() leaves it: 100, "...", 100 */
 #define ADDRESS_MAX   1000
 
+/* "<>" is no recipient. */
+static enum maillog_kind about_somebody(const struct maillog_record *record)
+{
+    struct text first;
+    size_t at = 0;
+
+    return maillog_sendmail_address(record->recipients, &at, &first)
+               ? MAILLOG_REJECTION
+               : MAILLOG_NOTHING;
+}
+
 /* --- by rulesets -------------------------------------------------------- */
 
 static void take_codes(struct maillog_record *record)
@@ -48,7 +59,7 @@ enum maillog_kind maillog_sendmail_refusal(struct text rest,
     record->reply = rest;
     record->stage = BOUNCE_STAGE_RCPT;
     take_codes(record);
-    return MAILLOG_REJECTION;
+    return about_somebody(record);
 }
 
 /* --- by filters ---------------------------------------------------------- */
@@ -91,7 +102,7 @@ enum maillog_kind maillog_sendmail_filter(struct maillog_sendmail *state,
     record->filtered = true;
     record->stage = BOUNCE_STAGE_RCPT;
     take_codes(record);
-    return MAILLOG_REJECTION;
+    return about_somebody(record);
 }
 
 /* What logundelrcpts() says of recipients whom nobody refused. */
@@ -131,7 +142,7 @@ maillog_sendmail_undone(const struct maillog_sendmail *state,
         }
     }
     take_codes(record);
-    return MAILLOG_REJECTION;
+    return about_somebody(record);
 }
 
 /* --- by the tables of mailboxes ------------------------------------------ */
@@ -186,5 +197,5 @@ enum maillog_kind maillog_sendmail_complaint(struct text message,
     record->shown_later = true;
     record->status = MAILLOG_BOUNCED;
     record->stage = BOUNCE_STAGE_RCPT;
-    return MAILLOG_REJECTION;
+    return about_somebody(record);
 }

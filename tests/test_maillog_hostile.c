@@ -478,6 +478,13 @@ static void only_a_mail_program_is_believed(void **state)
                "4.0.0, stat=Deferred: 60215wXk003002: sender notify: Cannot "
                "send message for 5 days",
             "deferred 4.0.0 <a@x.test>"),
+        ROW("Sendmail, nobody is refused", SM "<>... User unknown", "nothing"),
+        ROW("Sendmail, nobody is refused by a filter",
+            SM "Milter: to=<>, reject=550 no", "nothing"),
+        ROW("Sendmail, nobody is refused by a ruleset",
+            SM "ruleset=check_rcpt, arg1=<>, relay=[192.0.2.1], reject=550 no",
+            "nothing"),
+        ROW("Sendmail, dots", SM "... ... ... ... ", "nothing"),
         ROW("Sendmail, a refusal in a subject",
             SM "subject=<v@y.test>... User unknown", "nothing"),
         ROW("Sendmail, a refused recipient that forges another",

@@ -62,6 +62,21 @@ static void check_texts(const struct maillog_record *record)
     }
 }
 
+/* What waits outlives its line. */
+static void check_copy(const struct maillog_record *record)
+{
+    struct maillog_record copy;
+    char *bytes = maillog_record_copy(record, &copy);
+
+    require(bytes != NULL);
+    check_texts(&copy);
+    require(copy.reply.length == record->reply.length &&
+            (copy.reply.length == 0 ||
+             memcmp(copy.reply.bytes, record->reply.bytes, copy.reply.length) ==
+                 0));
+    free(bytes);
+}
+
 static void check_recipients(const struct maillog_record *record)
 {
     struct text recipient;
@@ -86,6 +101,7 @@ static void check(enum maillog_kind kind, const struct maillog_record *record)
         return;
     }
     check_texts(record);
+    check_copy(record);
     require(record->delay_s >= -1 && record->size >= -1 &&
             record->recipient_count >= -1 && record->relay_port >= 0);
     if (kind == MAILLOG_OUTCOME || kind == MAILLOG_REJECTION) {
