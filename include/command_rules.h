@@ -13,7 +13,12 @@
 #include "command.h"
 #include "error.h"
 
-/* New, with rules; or NULL with error. */
+/* FILE[:FILE...]: new, or NULL with error. */
+struct bounce_rules *command_rules_named(const char *value,
+                                         struct error *error);
+
+/* New, with rules, those of an option --rules if there is one; or NULL with
+ * error. */
 struct settings *command_rules_settings(const struct command_call *call,
                                         struct error *error);
 

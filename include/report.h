@@ -84,7 +84,7 @@ struct report_feedback {
     struct text user_agent, mail_from, arrival_date, source_ip, incidents;
     struct text domains[REPORT_DOMAINS_MAX]; /* Reported-Domain */
     size_t domain_count;
-    bool redacted; /* a recipient was named, but made unreadable */
+    bool redacted; /* no recipient is named that can be read */
 };
 
 struct report_memory;

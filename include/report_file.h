@@ -16,6 +16,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#define REPORT_FILE_LINE_MAX 512 /* of a line "From " is looked at */
+
+/* Whether it begins with such a line. */
+bool report_file_is_mbox(struct text all);
+
+/* Of an mbox: the length of its first message, all when it is the only one. */
+size_t report_file_length(struct text all);
+
 /* Takes the next message off *rest; false when there is no more. */
 bool report_file_next(struct text *rest, struct text *message);
 

@@ -13,7 +13,6 @@
 
 /* Room for a reply of REPLY_TEXT_INPUT_MAX bytes that are all escaped. */
 #define LINE_MAX_BYTES   (1024 * 1024)
-#define RULE_FILES_MAX   16
 #define ALTERNATIVES_MAX 10
 
 struct classify {
@@ -30,43 +29,6 @@ struct classify {
 
 /* --- rules ------------------------------------------------------------- */
 
-/* Splits list, which the sources then point into; 0: too many. */
-static size_t split_paths(char *list, struct bounce_rules_source *sources)
-{
-    size_t count = 0;
-    const char *path;
-
-    while ((path = strsep(&list, ":")) != NULL) {
-        if (count == RULE_FILES_MAX) {
-            return 0;
-        }
-        sources[count++] = (struct bounce_rules_source){path, false};
-    }
-    return count;
-}
-
-/* --rules FILE[:FILE...] */
-static struct bounce_rules *load_named(const char *value, struct error *error)
-{
-    struct bounce_rules_source sources[RULE_FILES_MAX];
-    struct bounce_rules *rules = NULL;
-    char *list = strdup(value);
-    size_t count;
-
-    if (list == NULL) {
-        error_set(error, "out of memory");
-        return NULL;
-    }
-    count = split_paths(list, sources);
-    if (count == 0) {
-        error_set(error, "more than %d files of rules", RULE_FILES_MAX);
-    } else {
-        rules = bounce_rules_load(sources, count, error);
-    }
-    free(list);
-    return rules;
-}
-
 /* False after a complaint. */
 static bool load_rules(struct classify *classify)
 {
@@ -74,7 +36,7 @@ static bool load_rules(struct classify *classify)
     struct error error = {"out of memory"};
 
     if (value != NULL) {
-        classify->own_rules = load_named(value, &error);
+        classify->own_rules = command_rules_named(value, &error);
         classify->rules = classify->own_rules;
     } else {
         classify->settings = command_rules_settings(classify->call, &error);

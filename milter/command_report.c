@@ -1,10 +1,15 @@
 #include "bounce_rules.h"
+#include "clock.h"
 #include "command.h"
 #include "command_rules.h"
+#include "command_trace.h"
 #include "report.h"
+#include "report_belief.h"
 #include "report_file.h"
+#include "report_stream.h"
 #include "report_verdict.h"
 #include "settings.h"
+#include "trace_keys.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -12,17 +17,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#define INPUT_MAX (1024L * 1024 * 1024) /* of what cannot be mapped */
 
 struct report_run {
     const struct command_call *call;
     struct settings *settings;
     struct bounce_scratch *scratch;
     struct report_reader *reader;
+    struct report_stream *stream;
+    struct trace_keys *keys; /* NULL: nothing is believed */
+    int64_t now_us;
     const char *file;
     long long message; /* of the file, from 1 */
     bool explain;
@@ -38,6 +43,7 @@ struct row {
     char status[ENHANCED_STATUS_SIZE];
     struct text said; /* the text that decided */
     char rule[VERDICT_RULE_SIZE];
+    struct report_belief belief;
 };
 
 static void judge_status(const struct report_run *run, struct row *row)
@@ -86,11 +92,69 @@ static void judge(const struct report_run *run, struct row *row)
     row->failure_type = reason_facts(row->reason)->failure_type;
 }
 
+/* --- whom it is about --- */
+
+static void believe(const struct report_run *run, struct row *row)
+{
+    static const struct report_recipient nobody;
+    const struct report_believer believer = {
+        .keys = run->keys,
+        .rules = &run->settings->mailbox_rules,
+        .now_us = run->now_us,
+    };
+
+    report_believe(&believer, row->report,
+                   row->recipient == NULL ? &nobody : row->recipient,
+                   &row->belief);
+}
+
+/* As the report writes it; where it names nobody the mark may. */
 static struct text address_of(const struct row *row)
 {
-    return row->recipient == NULL ? (struct text){NULL, 0}
-                                  : report_recipient_address(row->recipient);
+    struct text address = {NULL, 0};
+
+    if (row->recipient != NULL) {
+        address = report_recipient_address(row->recipient);
+    } else if (row->belief.trace.recipient_length > 0) {
+        address = text_of(row->belief.sent_to->address);
+    }
+    return address;
 }
+
+/* To whom it was sent when that is another: the mark knows best. */
+static struct text original_of(const struct row *row)
+{
+    const struct report_belief *belief = &row->belief;
+
+    if (row->recipient == NULL) {
+        return (struct text){NULL, 0};
+    }
+    if (belief->trace.recipient_length > 0 &&
+        strcmp(belief->sent_to->address, belief->final.address) != 0) {
+        return text_of(belief->sent_to->address);
+    }
+    return row->recipient->final_recipient.bytes != NULL
+               ? row->recipient->original_recipient
+               : (struct text){NULL, 0};
+}
+
+static const char *why_not_believed(const struct report_run *run,
+                                    const struct row *row)
+{
+    const struct report *report = row->report;
+
+    if (row->belief.trace.class != TRACE_NONE) {
+        return "";
+    }
+    if (report->returned.trace_count == 0 && report->envelope_id.length == 0) {
+        return ": what is returned has no mark";
+    }
+    return run->keys == NULL ? ": there are no keys to check the mark"
+                             : ": the mark is not ours, or not about this "
+                               "recipient, or too old";
+}
+
+/* --- a row --- */
 
 static void set_text(json_t *object, const char *name, const char *value)
 {
@@ -111,16 +175,11 @@ static void set_explanation(json_t *object, const struct row *row)
 static void print_row(const struct report_run *run, const struct row *row)
 {
     json_t *object = json_object();
-    struct text original = {NULL, 0};
 
     command_json_set(object, "file", text_of(run->file));
     (void)json_object_set_new(object, "n", json_integer(run->message));
     command_json_set(object, "recipient", address_of(row));
-    if (row->recipient != NULL &&
-        row->recipient->final_recipient.bytes != NULL) {
-        original = row->recipient->original_recipient;
-    }
-    command_json_set(object, "original_recipient", original);
+    command_json_set(object, "original_recipient", original_of(row));
     command_json_set(object, "reason", text_of(reason_name(row->reason)));
     command_json_set(object, "type",
                      text_of(failure_type_name(row->failure_type)));
@@ -134,6 +193,7 @@ static void print_row(const struct report_run *run, const struct row *row)
             command_json_set(object, "diagnostic", row->recipient->diagnostic);
         }
     }
+    set_text(object, "trace", trace_class_name(row->belief.trace.class));
     if (run->explain) {
         set_explanation(object, row);
     }
@@ -149,11 +209,11 @@ static void put_line(const char *label, struct text value)
     }
 }
 
-static void explain_row(const struct row *row)
+static void explain_row(const struct report_run *run, const struct row *row)
 {
     put_line("recipient", address_of(row));
+    put_line("original", original_of(row));
     if (row->recipient != NULL) {
-        put_line("original", row->recipient->original_recipient);
         put_line("action", text_of(report_action_name(row->recipient->action)));
         put_line("diagnostic", row->recipient->diagnostic);
     }
@@ -161,6 +221,9 @@ static void explain_row(const struct row *row)
     put_line("text", row->said);
     (void)printf("  %-10s %s, %s, by %s\n", "verdict", reason_name(row->reason),
                  failure_type_name(row->failure_type), row->rule);
+    (void)printf("  %-10s %s%s\n", "trace",
+                 trace_class_name(row->belief.trace.class),
+                 why_not_believed(run, row));
 }
 
 static void explain_report(const struct report_run *run,
@@ -196,9 +259,10 @@ static void print_report(const struct report_run *run,
     for (size_t i = 0; i < count; i++) {
         row.recipient =
             report->recipient_count == 0 ? NULL : &report->recipients[i];
+        believe(run, &row);
         judge(run, &row);
         if (for_people) {
-            explain_row(&row);
+            explain_row(run, &row);
         } else {
             print_row(run, &row);
         }
@@ -207,100 +271,39 @@ static void print_report(const struct report_run *run,
 
 /* --- input ------------------------------------------------------------- */
 
-static bool read_messages(struct report_run *run, struct text all)
+/* False after a complaint. */
+static bool read_message(struct report_run *run, struct text message)
 {
-    struct text message;
+    struct report report;
 
-    run->message = 0;
-    while (report_file_next(&all, &message) && command_output_flows()) {
-        struct report report;
-
-        run->message++;
-        if (!report_file_read(run->reader, message, &report)) {
-            command_complain(run->call, "out of memory");
-            return false;
-        }
-        print_report(run, &report);
-        report_clear(&report);
+    run->message++;
+    if (!report_file_read(run->reader, message, &report)) {
+        command_complain(run->call, "out of memory");
+        return false;
     }
+    print_report(run, &report);
+    report_clear(&report);
     return true;
-}
-
-/* All that comes from a pipe; NULL after a complaint. */
-static char *read_all(const struct report_run *run, int descriptor,
-                      size_t *length)
-{
-    size_t size = 65536;
-    char *buffer = malloc(size);
-    ssize_t got = 1;
-
-    *length = 0;
-    while (buffer != NULL && size <= (size_t)INPUT_MAX) {
-        got = read(descriptor, buffer + *length, size - *length);
-        if (got == 0) {
-            return buffer;
-        }
-        if (got < 0 && errno != EINTR) {
-            command_complain(run->call, "read %s: %s", run->file,
-                             strerror(errno));
-            free(buffer);
-            return NULL;
-        }
-        *length += got > 0 ? (size_t)got : 0;
-        if (*length == size) {
-            char *more = realloc(buffer, size * 2);
-
-            if (more == NULL) {
-                break;
-            }
-            buffer = more;
-            size *= 2;
-        }
-    }
-    command_complain(run->call, "%s is too large for a pipe, name a file",
-                     run->file);
-    free(buffer);
-    return NULL;
-}
-
-static bool read_pipe(struct report_run *run, int descriptor)
-{
-    size_t length;
-    char *all = read_all(run, descriptor, &length);
-    bool done = all != NULL && read_messages(run, (struct text){all, length});
-
-    free(all);
-    return done;
-}
-
-static bool read_mapped(struct report_run *run, int descriptor, size_t size)
-{
-    void *all;
-    bool done;
-
-    if (size == 0) {
-        return true;
-    }
-    all = mmap(NULL, size, PROT_READ, MAP_PRIVATE, descriptor, 0);
-    if (all == MAP_FAILED) {
-        return read_pipe(run, descriptor);
-    }
-    done = read_messages(run, (struct text){all, size});
-    (void)munmap(all, size);
-    return done;
 }
 
 static bool read_descriptor(struct report_run *run, int descriptor)
 {
-    struct stat status;
+    enum report_stream_result result;
+    struct text message;
 
-    if (fstat(descriptor, &status) != 0) {
-        command_complain(run->call, "stat %s: %s", run->file, strerror(errno));
-        return false;
+    run->message = 0;
+    report_stream_begin(run->stream, descriptor);
+    while ((result = report_stream_next(run->stream, &message)) ==
+               REPORT_STREAM_MESSAGE &&
+           command_output_flows()) {
+        if (!read_message(run, message)) {
+            return false;
+        }
     }
-    return S_ISREG(status.st_mode)
-               ? read_mapped(run, descriptor, (size_t)status.st_size)
-               : read_pipe(run, descriptor);
+    if (result == REPORT_STREAM_ERROR) {
+        command_complain(run->call, "read %s: %s", run->file, strerror(errno));
+    }
+    return result != REPORT_STREAM_ERROR;
 }
 
 static bool read_file(struct report_run *run, const char *path)
@@ -380,6 +383,24 @@ static bool read_path(struct report_run *run, const char *path)
 
 /* --- the command ------------------------------------------------------- */
 
+/* Whoever may not read them is told in the explanation. False: complained. */
+static bool load_keys(struct report_run *run)
+{
+    struct error error = {""};
+
+    if (run->settings->trace_keys[0] == '\0' ||
+        access(run->settings->trace_keys, R_OK) != 0) {
+        return true;
+    }
+    run->keys = command_trace_keys(run->settings, &error);
+    if (run->keys == NULL ||
+        trace_keys_load(run->keys, &error) == TRACE_KEYS_FAILED) {
+        command_complain(run->call, "%s", error.text);
+        return false;
+    }
+    return true;
+}
+
 static bool prepare(struct report_run *run)
 {
     struct error error = {"out of memory"};
@@ -388,12 +409,14 @@ static bool prepare(struct report_run *run)
     if (run->settings != NULL) {
         run->scratch = bounce_scratch_new(run->settings->rules);
         run->reader = report_new(NULL);
+        run->stream = report_stream_new();
+        run->now_us = clock_now_us();
     }
-    if (run->scratch == NULL || run->reader == NULL) {
+    if (run->scratch == NULL || run->reader == NULL || run->stream == NULL) {
         command_complain(run->call, "%s", error.text);
         return false;
     }
-    return true;
+    return load_keys(run);
 }
 
 enum command_status command_report(const struct command_call *call)
@@ -409,6 +432,8 @@ enum command_status command_report(const struct command_call *call)
             done = read_path(&run, call->arguments[i]) && done;
         }
     }
+    trace_keys_free(run.keys);
+    report_stream_free(run.stream);
     report_free(run.reader);
     bounce_scratch_free(run.scratch);
     settings_free(run.settings);

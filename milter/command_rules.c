@@ -3,8 +3,60 @@
 #include "bounce_rules.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#define RULE_FILES_MAX 16
+
+/* Splits list, which the sources then point into; 0: too many. */
+static size_t split_paths(char *list, struct bounce_rules_source *sources)
+{
+    size_t count = 0;
+    const char *path;
+
+    while ((path = strsep(&list, ":")) != NULL) {
+        if (count == RULE_FILES_MAX) {
+            return 0;
+        }
+        sources[count++] = (struct bounce_rules_source){path, false};
+    }
+    return count;
+}
+
+struct bounce_rules *command_rules_named(const char *value, struct error *error)
+{
+    struct bounce_rules_source sources[RULE_FILES_MAX];
+    struct bounce_rules *rules = NULL;
+    char *list = strdup(value);
+    size_t count;
+
+    if (list == NULL) {
+        error_set(error, "out of memory");
+        return NULL;
+    }
+    count = split_paths(list, sources);
+    if (count == 0) {
+        error_set(error, "more than %d files of rules", RULE_FILES_MAX);
+    } else {
+        rules = bounce_rules_load(sources, count, error);
+    }
+    free(list);
+    return rules;
+}
+
+/* --rules stands in for the setting. False with error. */
+static bool load_rules(const struct command_call *call,
+                       struct settings *settings, struct error *error)
+{
+    const char *value = command_value(call, "rules");
+
+    if (value == NULL) {
+        return settings_load_rules(settings, error);
+    }
+    settings->rules = command_rules_named(value, error);
+    return settings->rules != NULL;
+}
 
 /*
  * The usual configuration may be for nixied alone: whoever may not read it
@@ -32,7 +84,7 @@ struct settings *command_rules_settings(const struct command_call *call,
     if (settings == NULL) {
         return NULL;
     }
-    if (!settings_load_rules(settings, error)) {
+    if (!load_rules(call, settings, error)) {
         settings_free(settings);
         return NULL;
     }

@@ -1,54 +1,25 @@
 #include "clock.h"
 #include "command.h"
-#include "settings_check.h"
+#include "command_trace.h"
 #include "trace_keys.h"
 
-#include <pwd.h>
 #include <stdio.h>
-#include <string.h>
-#include <unistd.h>
 
 #define SECONDS_LENGTH 19 /* of a timestamp, 2026-11-02T19:43:01 */
-
-/* Root makes the file for nixied's user; others can only make their own. */
-static bool find_place(const struct command_call *call,
-                       struct trace_keys_place *place)
-{
-    struct error error = {""};
-    const struct passwd *user;
-
-    if (call->settings->trace_keys[0] == '\0') {
-        command_complain(call, "trace_keys = \"\": mail gets no marks here");
-        return false;
-    }
-    *place = (struct trace_keys_place){
-        .path = call->settings->trace_keys,
-        .owner = geteuid(),
-        .group = getegid(),
-    };
-    user = settings_check_user(call->settings, &error);
-    if (user != NULL) {
-        place->owner = user->pw_uid;
-        place->group = user->pw_gid;
-    } else if (geteuid() == 0) {
-        command_complain(call, "%s", error.text);
-        return false;
-    }
-    return true;
-}
 
 /* NULL after a complaint. */
 static struct trace_keys *open_keys(const struct command_call *call)
 {
-    struct trace_keys_place place;
     struct trace_keys *keys;
+    struct error error = {""};
 
-    if (!find_place(call, &place)) {
+    if (call->settings->trace_keys[0] == '\0') {
+        command_complain(call, "trace_keys = \"\": mail gets no marks here");
         return NULL;
     }
-    keys = trace_keys_new(&place);
+    keys = command_trace_keys(call->settings, &error);
     if (keys == NULL) {
-        command_complain(call, "out of memory");
+        command_complain(call, "%s", error.text);
     }
     return keys;
 }

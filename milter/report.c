@@ -140,7 +140,9 @@ static void put_returns(struct report_reader *reader, bool line_feed)
     size_t room = reader->bounds.body_max - reader->body_length;
 
     count = count < room ? count : room;
-    memset(reader->body + reader->body_length, '\n', count);
+    if (count > 0) {
+        memset(reader->body + reader->body_length, '\n', count);
+    }
     reader->body_length += count;
     reader->returns = 0;
 }

@@ -4,8 +4,7 @@
 
 #include <string.h>
 
-#define FEED_SIZE    (64 * 1024) /* as a milter gets a body, at most */
-#define ENVELOPE_MAX 512         /* bytes of a line "From " */
+#define FEED_SIZE (64 * 1024) /* as a milter gets a body, at most */
 
 /* --- lines ------------------------------------------------------------- */
 
@@ -33,11 +32,11 @@ static bool take_line(struct text *rest, struct text *line)
 }
 
 /* "From ann@example.org Thu Apr  9 23:34:45 2015" */
-static bool is_envelope(struct text rest)
+bool report_file_is_mbox(struct text all)
 {
+    struct text rest = report_text_part(all, 0, REPORT_FILE_LINE_MAX);
     struct text line;
 
-    rest = report_text_part(rest, 0, ENVELOPE_MAX);
     return take_line(&rest, &line) && line.length > 10 &&
            memcmp(line.bytes, "From ", 5) == 0 &&
            memchr(line.bytes, ':', line.length) != NULL;
@@ -46,7 +45,7 @@ static bool is_envelope(struct text rest)
 /* --- messages ---------------------------------------------------------- */
 
 /* Where the message behind this one begins: at an envelope. */
-static size_t message_length(struct text all)
+size_t report_file_length(struct text all)
 {
     const char *at = all.bytes;
     const char *end = all.bytes + all.length;
@@ -58,7 +57,8 @@ static size_t message_length(struct text all)
                            (start >= 3 && all.bytes[start - 2] == '\r' &&
                             all.bytes[start - 3] == '\n'));
 
-        if (blank && is_envelope(report_text_part(all, start, all.length))) {
+        if (blank &&
+            report_file_is_mbox(report_text_part(all, start, all.length))) {
             return start;
         }
         at++;
@@ -73,7 +73,8 @@ bool report_file_next(struct text *rest, struct text *message)
     if (rest->length == 0) {
         return false;
     }
-    length = is_envelope(*rest) ? message_length(*rest) : rest->length;
+    length =
+        report_file_is_mbox(*rest) ? report_file_length(*rest) : rest->length;
     *message = report_text_part(*rest, 0, length);
     *rest = report_text_part(*rest, length, rest->length);
     return true;
@@ -109,7 +110,7 @@ static void feed_headers(struct report_reader *reader, struct text *rest,
     bool first = true;
 
     while (take_line(rest, &line)) {
-        if (first && is_envelope(line)) {
+        if (first && report_file_is_mbox(line)) {
             *null_sender = is_null_envelope(line);
             first = false;
             continue;

@@ -322,6 +322,7 @@ static bool read_feedback(struct reading *reading)
         struct text to = only_address(report->returned.to);
         struct report_recipient *recipient;
 
+        report->feedback.redacted = true; /* the sender wrote To, not they */
         if (to.bytes != NULL && (recipient = report_build_add(build)) != NULL) {
             recipient->original_recipient = to;
         }

@@ -2,13 +2,12 @@
 
 #include "clock.h"
 #include "log.h"
-#include "mailbox.h"
 #include "outcome.h"
 #include "report.h"
+#include "report_belief.h"
 #include "report_verdict.h"
 #include "scope.h"
 #include "smtp_reply.h"
-#include "trace.h"
 
 #include <stdatomic.h>
 #include <string.h>
@@ -17,7 +16,14 @@
 /* Anybody may send such a one: of more recipients only their number is told. */
 #define UNBELIEVED_TOLD 20
 
+/* A flood is told of so often. */
+#define CROWDED_TOLD_US INT64_C(60000000)
+
 static atomic_size_t held; /* bytes in all readers */
+
+/* Reports that were cut short since that was told of, and when it was. */
+static atomic_ullong crowded;
+static _Atomic int64_t crowded_told_us;
 
 static struct text known(const char *string)
 {
@@ -25,6 +31,22 @@ static struct text known(const char *string)
 }
 
 /* --- as the message passes ------------------------------------------------ */
+
+/* Too many at once: of these the headers count, and what was held by then. */
+static void tell_crowded(const struct session *session)
+{
+    const int64_t now_us = clock_monotonic_us();
+    int64_t told_us = atomic_load(&crowded_told_us);
+
+    atomic_fetch_add(&crowded, 1);
+    if ((told_us == 0 || now_us - told_us >= CROWDED_TOLD_US) &&
+        atomic_compare_exchange_strong(&crowded_told_us, &told_us, now_us)) {
+        log_warning("%s: reports_not_held=%llu: all messages together hold "
+                    "%zu bytes, the rest of their bodies is not read",
+                    session->transaction.id, atomic_exchange(&crowded, 0),
+                    REPORTS_HELD_MAX);
+    }
+}
 
 /* False when all readers together hold too much. */
 static bool note_size(struct session *session)
@@ -34,7 +56,11 @@ static bool note_size(struct session *session)
                    session->report_held;
 
     session->report_held = size;
-    return total <= REPORTS_HELD_MAX;
+    if (total > REPORTS_HELD_MAX) {
+        tell_crowded(session);
+        return false;
+    }
+    return true;
 }
 
 void session_report_header(struct session *session, const char *name,
@@ -104,117 +130,29 @@ struct telling {
     struct bounce_scratch *scratch;
     size_t unbelieved; /* so far */
     /* of the recipient at hand */
-    struct mailbox original, final, marked;
-    struct trace_result trace;
+    struct report_belief belief;
     struct verdict verdict;
     struct event event;
     struct outcome_facts facts;
 };
 
-/* "" when there is none. */
-static void parse(const struct telling *telling, struct text address,
-                  struct mailbox *mailbox)
-{
-    if (address.bytes == NULL ||
-        mailbox_parse(address, &telling->session->settings->mailbox_rules,
-                      mailbox) != MAILBOX_OK) {
-        memset(mailbox, 0, sizeof *mailbox);
-    }
-}
-
-/* --- whom it is about ----------------------------------------------------- */
-
-/* Whether the domain stands in text as a whole, or as the end of another. */
-static bool names_domain(struct text text, const char *domain)
-{
-    const size_t length = strlen(domain);
-
-    for (size_t at = 0; length > 0 && at + length <= text.length; at++) {
-        const char before = at == 0 ? '<' : text.bytes[at - 1];
-        const char behind =
-            at + length == text.length ? '>' : text.bytes[at + length];
-
-        if (strncasecmp(text.bytes + at, domain, length) == 0 &&
-            strchr("<.@ ", before) != NULL && strchr("> ", behind) != NULL) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/*
- * A subscriber of a list has a copy with our mark, and its MTA may return that
- * for the list's address: of mail that went through the recipient's own list
- * nothing is believed.
- */
-static bool is_list_of(const struct report *report, const char *domain)
-{
-    return report->returned.list_id.bytes != NULL &&
-           names_domain(report->returned.list_id, domain);
-}
-
-static void check_trace(struct telling *telling)
-{
-    const struct report *report = telling->report;
-    const struct text texts[] = {known(telling->original.address),
-                                 known(telling->final.address)};
-    struct text recipients[2];
-    struct trace_evidence evidence = {
-        .headers = report->returned.traces,
-        .header_count = report->returned.trace_count,
-        .envelope_id = report->envelope_id,
-        .recipients = recipients,
-    };
-
-    for (size_t i = 0; i < 2; i++) {
-        if (texts[i].bytes != NULL) {
-            recipients[evidence.recipient_count++] = texts[i];
-        }
-    }
-    memset(&telling->trace, 0, sizeof telling->trace);
-    if (telling->services->trace_keys != NULL) {
-        (void)trace_check(telling->services->trace_keys, &evidence,
-                          clock_now_us(), &telling->trace);
-    }
-}
-
-/* What the mark knows of its recipient; NULL: nothing. */
-static const struct mailbox *marked_recipient(struct telling *telling)
-{
-    const struct mailbox_rules as_it_is = {.keep_local_case = true};
-    const struct text recipient = {telling->trace.recipient,
-                                   telling->trace.recipient_length};
-
-    return recipient.length > 0 && mailbox_parse(recipient, &as_it_is,
-                                                 &telling->marked) == MAILBOX_OK
-               ? &telling->marked
-               : NULL;
-}
-
-/* To whom it was sent: the mark knows, else it is what the report says. */
+/* False: nobody is named, or in no form of a mailbox. */
 static bool take_recipient(struct telling *telling)
 {
-    const struct report_recipient *recipient = telling->recipient;
+    const struct report_believer believer = {
+        .keys = telling->services->trace_keys,
+        .rules = &telling->session->settings->mailbox_rules,
+        .now_us = clock_now_us(),
+    };
+    struct report_belief *belief = &telling->belief;
     struct event *event = &telling->event;
-    const struct mailbox *named, *sent_to;
 
-    parse(telling, recipient->original_recipient, &telling->original);
-    parse(telling, recipient->final_recipient, &telling->final);
-    check_trace(telling);
-    named = telling->original.address[0] != '\0' ? &telling->original
-                                                 : &telling->final;
-    sent_to = marked_recipient(telling);
-    if (is_list_of(telling->report,
-                   sent_to == NULL ? named->domain : sent_to->domain)) {
-        memset(&telling->trace, 0, sizeof telling->trace);
-        sent_to = NULL;
-    }
-    sent_to = sent_to == NULL ? named : sent_to;
-    event->recipient = known(sent_to->address);
-    event->recipient_domain = known(sent_to->domain);
-    if (telling->final.address[0] != '\0' &&
-        strcmp(telling->final.address, sent_to->address) != 0) {
-        event->final_recipient = text_of(telling->final.address);
+    report_believe(&believer, telling->report, telling->recipient, belief);
+    event->recipient = known(belief->sent_to->address);
+    event->recipient_domain = known(belief->sent_to->domain);
+    if (belief->final.address[0] != '\0' &&
+        strcmp(belief->final.address, belief->sent_to->address) != 0) {
+        event->final_recipient = text_of(belief->final.address);
     }
     return event->recipient.bytes != NULL &&
            event->recipient_domain.bytes != NULL;
@@ -315,13 +253,14 @@ static void take_message(struct telling *telling)
 static void take_scope(struct telling *telling)
 {
     const struct scope *scope =
-        telling->trace.scope == 0
+        telling->belief.trace.scope == 0
             ? NULL
-            : scope_of_code(telling->session->settings, telling->trace.scope);
+            : scope_of_code(telling->session->settings,
+                            telling->belief.trace.scope);
 
     if (scope != NULL) {
         telling->event.scope = text_of(scope->name);
-    } else if (telling->trace.scope != 0) {
+    } else if (telling->belief.trace.scope != 0) {
         log_info("%s: a report about mail of a scope that is not configured: "
                  "goes by the list for all",
                  telling->session->transaction.id);
@@ -331,19 +270,19 @@ static void take_scope(struct telling *telling)
 static void take_belief(struct telling *telling)
 {
     const struct settings *settings = telling->session->settings;
-    const enum trace_class class = telling->trace.class;
+    const enum trace_class class = telling->belief.trace.class;
     const bool told_by_log = is_own(telling) && settings->maillog[0] != NULL;
     /* its one recipient, made unreadable: nobody else complains of it */
     const bool redacted = telling->report->kind == REPORT_FEEDBACK &&
                           telling->report->feedback.redacted &&
-                          telling->trace.recovered;
+                          telling->belief.trace.recovered;
 
     telling->facts.believed = class != TRACE_NONE && !told_by_log;
     telling->facts.soft = class == TRACE_CORRELATED;
     telling->facts.shared = class == TRACE_SHARED && !redacted;
     telling->event.trace = text_of(trace_class_name(class));
     if (telling->facts.believed) { /* without, it counts nowhere */
-        telling->event.trace_id = known(telling->trace.replay_key);
+        telling->event.trace_id = known(telling->belief.trace.replay_key);
     }
 }
 
@@ -366,7 +305,7 @@ static void tell(struct telling *telling)
     }
     take_belief(telling);
     take_scope(telling);
-    if (telling->trace.class == TRACE_NONE &&
+    if (telling->belief.trace.class == TRACE_NONE &&
         ++telling->unbelieved > UNBELIEVED_TOLD) {
         return;
     }
