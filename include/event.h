@@ -85,7 +85,8 @@ struct event {
     int64_t strikes; /* of suppression_added: how many there were */
     struct text feedback_type, feedback_agent;
     struct text trace;
-    struct text trace_id; /* the same for each report about one delivery */
+    struct text trace_nonce; /* which message, of those that we marked */
+    struct text trace_id;    /* the same for each report about one delivery */
     struct text suppression_pattern, suppression_reason, suppression_origin,
         suppression_note, suppression_by, suppression_added_at,
         suppression_expires_at, suppression_mode, suppression_evidence,
@@ -159,6 +160,7 @@ enum event_member_kind {
     INTEGER(strike_window_seconds)                                             \
     INTEGER(strikes)                                                           \
     TEXT(trace, 16)                                                            \
+    TEXT(trace_nonce, 16)                                                      \
     TEXT(trace_id, 32)                                                         \
     TEXT(maillog_position, 255)                                                \
     TEXT(rule, 64)                                                             \
@@ -230,7 +232,7 @@ struct event_member {
     char opening[EVENT_OPENING]; /* ,"NAME":" of a text, else ,"NAME": */
 };
 
-#define EVENT_MEMBERS 80
+#define EVENT_MEMBERS 81
 
 extern const struct event_member event_members[EVENT_MEMBERS];
 extern const size_t event_member_count;

@@ -73,6 +73,7 @@ struct maillog_message {
     char client_name[256];
     char envelope_id[101];
     char scope[65];
+    char trace_nonce[13]; /* "": it has no mark */
     char final[MAILLOG_RECIPIENT_SIZE]; /* of who waits: after aliases; "" */
     /* of the last failure of this recipient: what an expiry reports */
     char last_diagnostic[513];

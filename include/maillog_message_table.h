@@ -41,6 +41,7 @@ enum message_text {
     CLIENT_NAME,
     ENVELOPE_ID,
     SCOPE,
+    TRACE_NONCE,
     TEXTS,
 };
 

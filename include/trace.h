@@ -54,9 +54,12 @@ struct trace_draft {
     bool overflows;   /* there are more than TRACE_TAGS_MAX */
 };
 
+#define TRACE_NONCE_TEXT_SIZE (2 * TRACE_NONCE_SIZE + 1)
+
 struct trace_mark {
     char header[TRACE_HEADER_SIZE]; /* its value: lines end in \n */
     char envelope_id[TRACE_ENVELOPE_ID_SIZE];
+    char nonce[TRACE_NONCE_TEXT_SIZE]; /* hexadecimal: which message */
 };
 
 /* False: no key signs, or keys is NULL. Then there is no draft to end. */
@@ -78,6 +81,10 @@ void trace_draft_add_unknown(struct trace_draft *draft);
 
 /* False: there is no recipient, or there are no random numbers. */
 bool trace_draft_end(struct trace_draft *draft, struct trace_mark *mark);
+
+/* As in trace_mark. */
+void trace_nonce_write(const struct trace_head *head,
+                       char text[TRACE_NONCE_TEXT_SIZE]);
 
 /* --- checking ------------------------------------------------------------ */
 
@@ -119,7 +126,8 @@ struct trace_result {
     uint32_t scope; /* its trace_scope_code(); 0: none */
     /*
      * The same for every report about this message and recipient, whichever
-     * part proves it; of an unproved recipient, the first that was named.
+     * part proves it; of an unproved recipient, the first that was named. It
+     * begins with the message's nonce.
      */
     char replay_key[TRACE_REPLAY_KEY_SIZE];
 };

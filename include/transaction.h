@@ -60,6 +60,7 @@ struct transaction {
     size_t message_id_length;
     char envelope_id[102]; /* RFC 3461 4.4: at most 100, and one to tell */
     size_t envelope_id_length;
+    char trace_nonce[13]; /* of the mark that it was given; "" */
     /* of MAIL, but SIZE= and ENVID=, each with a blank before it */
     char parameters[TRANSACTION_PARAMETERS_MAX + 1];
     bool parameters_unkept; /* there were more */

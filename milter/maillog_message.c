@@ -8,7 +8,7 @@
 static const size_t text_limits[TEXTS] = {
     [SENDER] = 320,   [MESSAGE_ID] = 512,  [AUTH_USER] = 255,
     [CLIENT_IP] = 64, [CLIENT_NAME] = 255, [ENVELOPE_ID] = 100,
-    [SCOPE] = 64,
+    [SCOPE] = 64,     [TRACE_NONCE] = 12,
 };
 
 /* ---- which message ------------------------------------------------------- */
@@ -87,6 +87,7 @@ static void learn_message(struct maillog_messages *messages,
         [CLIENT_NAME] = event->client_name,
         [ENVELOPE_ID] = event->envelope_id,
         [SCOPE] = event->scope,
+        [TRACE_NONCE] = event->trace_nonce,
     };
 
     for (size_t i = 0; i < TEXTS; i++) {
@@ -339,6 +340,7 @@ static void begin(struct maillog_message *found)
     *found->client_name = '\0';
     *found->envelope_id = '\0';
     *found->scope = '\0';
+    *found->trace_nonce = '\0';
     *found->final = '\0';
     *found->last_diagnostic = '\0';
     *found->last_enhanced_status = '\0';
@@ -371,6 +373,7 @@ static void describe(const struct message *message,
     GIVE(message->texts[CLIENT_NAME], found->client_name);
     GIVE(message->texts[ENVELOPE_ID], found->envelope_id);
     GIVE(message->texts[SCOPE], found->scope);
+    GIVE(message->texts[TRACE_NONCE], found->trace_nonce);
 }
 
 static void describe_recipient(const struct recipient *recipient,

@@ -181,6 +181,7 @@ static void take_message(struct maillog_outcome *outcome)
     }
     event->message_id = known(message->message_id);
     event->envelope_id = known(message->envelope_id);
+    event->trace_nonce = known(message->trace_nonce);
     event->auth_user = known(message->auth_user);
     event->client_ip = known(message->client_ip);
     event->client_name = known(message->client_name);

@@ -72,14 +72,28 @@ void making_recipient_delivered(struct making *making)
     }
 }
 
+/* What a report's trace_id begins with: the log knows no more of a mark. */
+static struct text nonce_of(const struct making *making)
+{
+    const struct event *event = making->event;
+    struct text nonce = event->trace_nonce;
+    const char *end;
+
+    if (making_is_report(making)) {
+        nonce = event->trace_id;
+        end = nonce.length > 0 ? memchr(nonce.bytes, '-', nonce.length) : NULL;
+        nonce.length = end == NULL ? nonce.length : (size_t)(end - nonce.bytes);
+    }
+    return nonce;
+}
+
 /* What tells messages apart, of what is known. */
 static struct text member_of(const struct making *making)
 {
     const struct event *event = making->event;
     /* the other names are what whoever sent the report likes */
-    const struct text names[] = {
-        making_is_report(making) ? event->trace_id : text_of(NULL),
-        event->queue_id, event->message_id, event->envelope_id};
+    const struct text names[] = {nonce_of(making), event->queue_id,
+                                 event->message_id, event->envelope_id};
 
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         if (making_knows(names[i])) {

@@ -300,6 +300,7 @@ session_event_received(const struct session_services *services,
         }
         begin(&events[count], EVENT_RECEPTION, now_us, session);
         transaction_describe_recipient(recipient, &events[count]);
+        events[count].trace_nonce = known(transaction->trace_nonce);
         if (!transaction->size_incomplete) {
             events[count].size = transaction->seen_size;
         }

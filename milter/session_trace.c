@@ -117,5 +117,7 @@ void session_trace_mark(SMFICTX *ctx, const struct session_services *services,
                     session->transaction.id);
         return;
     }
+    (void)text_copy(text_of(mark.nonce), session->transaction.trace_nonce,
+                    sizeof session->transaction.trace_nonce);
     give_envelope_id(ctx, session, &mark);
 }

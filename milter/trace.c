@@ -1,5 +1,6 @@
 #include "trace.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -194,10 +195,21 @@ static bool write_mark(struct trace_draft *draft, struct trace_mark *mark)
     return true;
 }
 
+void trace_nonce_write(const struct trace_head *head,
+                       char text[TRACE_NONCE_TEXT_SIZE])
+{
+    const unsigned char *nonce = trace_head_nonce(head);
+
+    for (size_t i = 0; i < TRACE_NONCE_SIZE; i++) {
+        (void)snprintf(text + 2 * i, 3, "%02x", nonce[i]);
+    }
+}
+
 bool trace_draft_end(struct trace_draft *draft, struct trace_mark *mark)
 {
     bool is_made = write_mark(draft, mark);
 
+    trace_nonce_write(&draft->head, mark->nonce);
     explicit_bzero(draft, sizeof *draft);
     return is_made;
 }

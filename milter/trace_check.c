@@ -54,16 +54,13 @@ static bool open_proof(const struct search *search, const unsigned char *bytes,
 static void write_replay_key(const struct proof *proof, struct text recipient,
                              char text[TRACE_REPLAY_KEY_SIZE])
 {
-    const unsigned char *nonce = trace_head_nonce(&proof->head);
     unsigned char tag[TRACE_TAG_SIZE] = {0};
-    char *at = text;
+    char *at = text + TRACE_NONCE_TEXT_SIZE - 1;
 
     if (recipient.length > 0) {
         trace_seal_tag(&proof->key, &proof->head, recipient, tag);
     }
-    for (size_t i = 0; i < TRACE_NONCE_SIZE; i++) {
-        at += snprintf(at, 3, "%02x", nonce[i]);
-    }
+    trace_nonce_write(&proof->head, text);
     *at++ = '-';
     for (size_t i = 0; i < TRACE_TAG_SIZE; i++) {
         at += snprintf(at, 3, "%02x", tag[i]);

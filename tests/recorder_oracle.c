@@ -349,10 +349,10 @@ static void fold_strike(const struct fold *fold)
     int64_t limit = number(fold, "strike_limit", 0);
     int64_t days_wanted = number(fold, "strike_days", limit == 1 ? 1 : 3);
     const char *message =
-        member(fold, is_report(fold) ? "trace_id" : "queue_id");
+        member(fold, is_report(fold) ? "trace_id" : "trace_nonce");
     const char *held;
     int64_t strikes, days;
-    char name[129];
+    char name[129], nonce[129];
     struct store_key recipient, set;
 
     (void)key_of(fold, fold->recipient, STORE_RECIPIENT, fold->recipient,
@@ -365,6 +365,13 @@ static void fold_strike(const struct fold *fold)
         (held != NULL && strcmp(held, fold->at) >= 0)) {
         return;
     }
+    if (is_report(fold) && message != NULL) {
+        size_t length = strcspn(message, "-");
+
+        (void)snprintf(nonce, sizeof nonce, "%.*s", (int)length, message);
+        message = nonce;
+    }
+    message = message != NULL ? message : member(fold, "queue_id");
     message = message != NULL ? message : member(fold, "message_id");
     message = message != NULL ? message : member(fold, "envelope_id");
     message = message != NULL ? message : member(fold, "event_id");

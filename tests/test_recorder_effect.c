@@ -413,7 +413,7 @@ static const struct event_row {
              IS_LATER TELLS(
                  "4bXk2s1Zq",
                  "user_unknown") "?strike " STRIKES
-                                 " 0011-2233 1793648581\n" IS_LATER IS_DUE(
+                                 " 0011 1793648581\n" IS_LATER IS_DUE(
                                      "1791056581", "1", "1", "user_unknown")
                                      IS_LATER
      "?extend " STRIKES "  1796240581\n"

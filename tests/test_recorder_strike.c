@@ -203,7 +203,9 @@ static void happen(struct world *world, struct event *event)
     if (event->instance.bytes == NULL) {
         event->instance = text_of(INSTANCE);
     }
-    event->origin = text_of("maillog");
+    if (event->origin.bytes == NULL) {
+        event->origin = text_of("maillog");
+    }
     (void)snprintf(event->event_id, sizeof event->event_id,
                    "01930000-0000-7000-8000-%012lld", (long long)event->seq);
     length = event_json_encode(event, line);
@@ -502,6 +504,43 @@ static void messages_are_told_apart_by_what_is_known(void **state)
         get(world, STRIKES, "01930000-0000-7000-8000-000000000004"));
 }
 
+/* The log names the queue id, and a report, days later, only the mark. */
+static void the_log_and_a_late_report_of_a_message_are_one_strike(void **state)
+{
+    static const struct {
+        enum event_type type;
+        const char *queue_id, *nonce, *trace_id;
+    } rows[] = {
+        {EVENT_DELAY, "4bXk2s1Zq", "00112233aabb", NULL},
+        {EVENT_BOUNCE, "4bXk2s1Zq", "00112233aabb", NULL},
+        {EVENT_OUT_OF_BAND, NULL, NULL, "00112233aabb-0011223344556677"},
+        {EVENT_DELAY, NULL, NULL, "00112233aabb-0011223344556677"},
+    };
+    struct world *world = *state;
+
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct event event;
+
+        ann(&event, rows[i].type, BASE_S + (int64_t)i * DAY);
+        event.queue_id = text_of(rows[i].queue_id);
+        event.trace_nonce = text_of(rows[i].nonce);
+        if (rows[i].trace_id != NULL) {
+            event.origin = text_of("report");
+            event.trace = text_of("valid");
+            event.trace_id = text_of(rows[i].trace_id);
+        }
+        event.reason = text_of("mailbox_full");
+        event.counted = 1;
+        event.strike_limit = 2;
+        event.strike_days = 1;
+        happen(world, &event);
+    }
+    assert_exact(world);
+    assert_int_equal(members(world, STRIKES), 2); /* and when it ends */
+    assert_string_equal(get(world, STRIKES, "00112233aabb"), "4102444800");
+    assert_null(get(world, DUE, ANN));
+}
+
 static void the_life_of_strikes_is_never_made_shorter(void **state)
 {
     struct world *world = *state;
@@ -723,7 +762,7 @@ static unsigned chance(struct world *world, unsigned among)
 
 struct made {
     char recipient[64], domain[32], queue_id[32], message_id[32], pattern[64],
-        trace_id[16], expires[CLOCK_TIMESTAMP_SIZE],
+        trace_id[16], trace_nonce[16], expires[CLOCK_TIMESTAMP_SIZE],
         first[CLOCK_TIMESTAMP_SIZE];
 };
 
@@ -826,8 +865,8 @@ static void make_report(struct world *world, struct event *event,
     event->origin = text_of("report");
     event->trace = text_of(
         ONE_OF(world, "valid", "valid", "shared", "correlated", "none"));
-    (void)snprintf(made->trace_id, sizeof made->trace_id, "t%u",
-                   chance(world, 200));
+    (void)snprintf(made->trace_id, sizeof made->trace_id, "t%u-%u",
+                   chance(world, 100), chance(world, 2));
     event->trace_id = text_of(chance(world, 9) > 0 ? made->trace_id : NULL);
 }
 
@@ -847,7 +886,11 @@ static void anything_happens(struct world *world, int64_t at_s)
                    chance(world, 3), made.domain);
     (void)snprintf(made.queue_id, sizeof made.queue_id, "Q%u",
                    chance(world, 40));
+    (void)snprintf(made.trace_nonce, sizeof made.trace_nonce, "t%u",
+                   chance(world, 100));
     event.queue_id = text_of(made.queue_id);
+    event.trace_nonce =
+        text_of(chance(world, 2) == 0 ? made.trace_nonce : NULL);
     event.recipient_domain = text_of(made.domain);
     event.recipient = text_of(made.recipient);
     if (type >= EVENT_DELAY && type <= EVENT_FEEDBACK) {
@@ -961,6 +1004,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         BOTH_WAYS(forty_tries_of_a_message_are_one_strike),
+        BOTH_WAYS(the_log_and_a_late_report_of_a_message_are_one_strike),
         BOTH_WAYS(five_messages_in_an_hour_are_not_due),
         BOTH_WAYS(five_messages_on_three_days_are_due),
         BOTH_WAYS(strikes_outside_the_window_do_not_count),

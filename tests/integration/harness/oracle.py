@@ -261,7 +261,8 @@ class Store:
             return
         days = event.get("strike_days", 1 if limit == 1 else 3)
         since = now - event.get("strike_window_seconds", 30 * DAY)
-        member = bounded(is_report(event) and event["trace_id"]
+        member = bounded(is_report(event) and event["trace_id"].split("-")[0]
+                         or not is_report(event) and event.get("trace_nonce")
                          or event.get("queue_id") or event.get("message_id")
                          or event.get("envelope_id") or event["event_id"], 128)
         kind = scoped("strikes", scope)
