@@ -34,6 +34,10 @@ struct text report_legacy_said(struct report_memory *memory,
                                struct report_words *words, struct text address,
                                bool only);
 
+/* Of whom the text near address says that it comes: an alias; or unknown. */
+struct text report_legacy_expanded(struct report_words *words,
+                                   struct text address);
+
 /* --- rows of formats ----------------------------------------------------- */
 
 /* What words in front of an address make of it; lower case. */
@@ -60,6 +64,8 @@ extern const char *const report_failure_words[];
 extern const size_t report_failure_word_count;
 extern const char *const report_delay_words[];
 extern const size_t report_delay_word_count;
+extern const char *const report_expansion_words[];
+extern const size_t report_expansion_word_count;
 extern const char *const report_success_words[];
 extern const size_t report_success_word_count;
 

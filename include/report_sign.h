@@ -47,9 +47,10 @@ struct report_signs {
     struct report_entity entity;
     enum report_strength strength;
     bool null_sender, daemon, subject_bounces, subject_delays;
-    bool automatic; /* a reply of a person's program */
-    bool bulk;      /* a list's mail */
-    bool answers;   /* an answer to mail, a mail that is passed on */
+    bool automatic;    /* a reply of a person's program */
+    bool bulk;         /* a list's mail */
+    bool answers;      /* an answer to mail, a mail that is passed on */
+    bool other_notice; /* its subject tells of success, or of a request */
 };
 
 /* Whether From is that of an MTA, not of a person. */

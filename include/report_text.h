@@ -76,4 +76,7 @@ size_t report_text_reply(struct text text);
 /* The first enhanced status of class 2, 4 or 5 in it, or empty. */
 struct text report_text_status(struct text text);
 
+/* "5.0.0", "5.1.0": other or undefined, RFC 3463 3; also none at all. */
+bool report_text_status_is_vague(struct text status);
+
 #endif

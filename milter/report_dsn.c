@@ -130,6 +130,25 @@ static void set_addresses(struct report_build *build, const struct group *group,
     recipient->original_recipient = original;
 }
 
+/* "4.0.0 (host name lookup failure)": of a vague status the comment tells. */
+static struct text status_comment(struct text value, struct text status)
+{
+    const char *open =
+        value.length == 0 ? NULL : memchr(value.bytes, '(', value.length);
+    struct text comment;
+
+    if (open == NULL || !report_text_status_is_vague(status)) {
+        return (struct text){NULL, 0};
+    }
+    comment =
+        report_text_part(value, (size_t)(open - value.bytes) + 1, value.length);
+    while (comment.length > 0 &&
+           strchr(") \t", comment.bytes[comment.length - 1]) != NULL) {
+        comment.length--;
+    }
+    return comment;
+}
+
 static void end_group(struct report_build *build, struct group *group)
 {
     struct report_recipient *recipient;
@@ -142,6 +161,10 @@ static void end_group(struct report_build *build, struct group *group)
         recipient->status = report_text_status(group->values[GROUP_STATUS]);
         recipient->diagnostic =
             report_dsn_without_type(group->values[GROUP_DIAGNOSTIC]);
+        if (recipient->diagnostic.length == 0) {
+            recipient->diagnostic =
+                status_comment(group->values[GROUP_STATUS], recipient->status);
+        }
         recipient->remote_mta = first_word(
             report_dsn_without_type(group->values[GROUP_REMOTE_MTA]));
         recipient->last_attempt = group->values[GROUP_LAST_ATTEMPT];

@@ -427,6 +427,11 @@ static const char *choose(const struct search *search,
     if (best >= REPORT_WEIGHT_NAMED) {
         return add_weighing(search, build, REPORT_WEIGHT_NAMED);
     }
+    /* a postmaster writes of other things too, with numbers in them */
+    if (!signs->subject_bounces && !search->legacy->returned &&
+        report_text_status(search->words->text).length == 0) {
+        return NULL;
+    }
     if (best >= REPORT_WEIGHT_REPLY) {
         return add_weighing(search, build, REPORT_WEIGHT_REPLY);
     }
@@ -448,6 +453,13 @@ static const char *choose(const struct search *search,
                               : NULL;
 }
 
+/* Whoever delivered it wrote down a sender: an MTA gives its bounces none. */
+static bool has_sender(const struct report_signs *signs)
+{
+    return signs->values[REPORT_HEADER_RETURN_PATH].length > 0 &&
+           !signs->null_sender;
+}
+
 /*
  * The fewer signs the headers have, the more the text must tell: a postmaster
  * sends digests too, and shops write of deliveries that failed.
@@ -462,7 +474,8 @@ static bool may_be_bounce(const struct report_legacy *legacy)
         return true;
     }
     if (signs->strength == REPORT_STRENGTH_NONE || signs->automatic ||
-        (signs->bulk && signs->strength < REPORT_STRENGTH_STRONG) ||
+        (signs->bulk &&
+         (signs->strength < REPORT_STRENGTH_STRONG || has_sender(signs))) ||
         (signs->answers && !signs->daemon)) {
         return false;
     }
@@ -495,7 +508,7 @@ const char *report_legacy_read(const struct report_legacy *legacy,
     const struct report_signs *signs = legacy->signs;
     struct search search = {.legacy = legacy, .words = legacy->words};
     const struct report_format *format;
-    bool delayed;
+    bool delayed, expands;
     const char *rule;
 
     if (!may_be_bounce(legacy)) {
@@ -515,6 +528,8 @@ const char *report_legacy_read(const struct report_legacy *legacy,
     rule = choose(&search, build);
     format = report_legacy_format(signs, legacy->words);
     delayed = tells_delay(legacy);
+    expands = has_any(legacy->words->lower, report_expansion_words,
+                      report_expansion_word_count);
     for (size_t i = 0; i < build->count; i++) {
         struct report_recipient *recipient = &build->recipients[i];
 
@@ -526,6 +541,10 @@ const char *report_legacy_read(const struct report_legacy *legacy,
                                                 recipient->final_recipient,
                                                 build->count == 1);
         recipient->status = report_text_status(recipient->diagnostic);
+        if (expands) {
+            recipient->original_recipient = report_legacy_expanded(
+                legacy->words, recipient->final_recipient);
+        }
     }
     share_diagnostics(build);
     return build->count > 0 ? rule : NULL;

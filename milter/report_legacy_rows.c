@@ -112,6 +112,7 @@ const char *const report_failure_words[] = {
     "not be delivered",
     "n't be delivered",
     "not delivered",
+    "not been delivered",
     "wasn't delivered",
     "delivery failed",
     "failed permanently",
@@ -200,7 +201,7 @@ const char *const report_failure_words[] = {
     "n'a pas \303\251t\303\251",
     "no se ha podido",
     "no se pudo",
-    "non \303\250 stato possibile",
+    "non \303\250 stat",
     "recapit",
     "n\303\243o foi poss",
     "n\303\243o p\303\264de",
@@ -241,6 +242,13 @@ const char *const report_delay_words[] = {
     "message is kept in the queue",
 };
 const size_t report_delay_word_count = COUNT(report_delay_words);
+
+/* Behind them stands the alias. */
+const char *const report_expansion_words[] = {
+    "generated from", /* Exim, also "ultimately generated from" */
+    "expanded from",  /* Sendmail, Postfix */
+};
+const size_t report_expansion_word_count = COUNT(report_expansion_words);
 
 const char *const report_success_words[] = {
     "successfully delivered",

@@ -292,6 +292,29 @@ static struct text clean(struct report_memory *memory, struct text text)
     return (struct text){out, used};
 }
 
+struct text report_legacy_expanded(struct report_words *words,
+                                   struct text address)
+{
+    const size_t at = find_line(words, address);
+    struct text near;
+    struct report_address found;
+    size_t from;
+
+    if (at >= words->line_count) {
+        return (struct text){NULL, 0};
+    }
+    near = report_words_lines(words, at,
+                              paragraph_end(words, at, at + 1, address));
+    for (size_t i = 0; i < report_expansion_word_count; i++) {
+        from = report_text_find(near, report_expansion_words[i]);
+        if (from != REPORT_TEXT_NOWHERE &&
+            report_text_address(near, &from, &found)) {
+            return found.address;
+        }
+    }
+    return (struct text){NULL, 0};
+}
+
 struct text report_legacy_said(struct report_memory *memory,
                                struct report_words *words, struct text address,
                                bool only)

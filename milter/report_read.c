@@ -213,6 +213,14 @@ static bool is_report_type(const struct reading *reading, const char *type)
     return strcmp(reading->signs->entity.report_type, type) == 0;
 }
 
+/* A report, but of no delivery: of sessions, of a reader. */
+static bool is_other_type(const struct reading *reading)
+{
+    return reading->signs->entity.report_type[0] != '\0' &&
+           !is_report_type(reading, "delivery-status") &&
+           !is_report_type(reading, "feedback-report");
+}
+
 /* A group without an address is about the one that nobody else is about. */
 static void name_nameless(struct reading *reading)
 {
@@ -245,6 +253,22 @@ static void drop_nameless(struct report_build *build)
     build->count = kept;
 }
 
+/*
+ * Whether fields of a report, in a part of their own or in the text, are the
+ * message's own: lists and people pass them on to others.
+ */
+static bool may_have_fields(const struct reading *reading, bool in_text)
+{
+    const struct report_signs *signs = reading->signs;
+
+    if (signs->strength == REPORT_STRENGTH_NONE ||
+        (in_text && is_other_type(reading))) {
+        return false;
+    }
+    return !in_text || signs->daemon || signs->null_sender ||
+           (!signs->answers && !signs->bulk);
+}
+
 static bool read_status(struct reading *reading)
 {
     struct report_build *build = reading->build;
@@ -252,15 +276,13 @@ static bool read_status(struct reading *reading)
     const struct report_part *part = first_part(reading, REPORT_PART_STATUS);
     struct text fields = {NULL, 0};
 
-    if (reading->signs->strength == REPORT_STRENGTH_NONE ||
-        (reading->signs->answers && !reading->signs->daemon &&
-         !reading->signs->null_sender && part == NULL)) {
+    if (!may_have_fields(reading, part == NULL)) {
         return false;
     }
     if (part != NULL) {
         fields = part_fields(reading, part);
         report->part = "message/delivery-status";
-    } else if (!is_report_type(reading, "disposition-notification")) {
+    } else {
         size_t start = report_dsn_find(reading->words.text);
 
         if (start == REPORT_TEXT_NOWHERE) {
@@ -341,15 +363,21 @@ static bool read_legacy(struct reading *reading)
     struct report_legacy legacy = {
         reading->signs, &reading->words, {NULL, 0}, false};
 
-    if (first_part(reading, REPORT_PART_DISPOSITION) != NULL) {
+    if (reading->signs->other_notice || is_other_type(reading) ||
+        first_part(reading, REPORT_PART_DISPOSITION) != NULL) {
         return false;
     }
     legacy.returned = report->returned.from.bytes != NULL ||
                       report->returned.to.bytes != NULL ||
                       first_part(reading, REPORT_PART_RETURNED) != NULL;
-    /* a bounce that is returned was sent to whoever sent the message */
+    /*
+     * A bounce that is returned was sent to whoever sent the message; and who
+     * is no MTA only passes it on.
+     */
     if (!report_sign_is_daemon(build->work, report->returned.from)) {
         legacy.to = only_address(report->returned.to);
+    } else if (!reading->signs->daemon) {
+        legacy.returned = false;
     }
     build->count = 0;
     report->rule = report_legacy_read(&legacy, build);

@@ -129,6 +129,7 @@ static const char *const bounce_subjects[] = {
     "delivery of your",
     "blocked mail",
     "mta-blocked",
+    "you sent blocked",
     /* German, Dutch, French, Spanish, Portuguese, Italian */
     "unzustellbar",
     "nicht zustellbar",
@@ -203,6 +204,24 @@ static const char *const automatic_subjects[] = {
     "\350\207\252\345\212\250\345\233\236\345\244\215",
 };
 
+/* It arrived, or somebody took note of it. */
+static const char *const success_subjects[] = {
+    "return receipt",
+    "successful mail delivery",
+    "successful delivery",
+    "successfully deliver",
+    "delivery receipt",
+    "(success)",
+    "(relay)",
+};
+
+/* Somebody, or a program, that takes care of a request. */
+static const char *const request_subjects[] = {
+    "[#",         "ticket", "[case",    "case #",         "request received",
+    "your order", "parcel", "shipment", "votre commande", "ihre bestellung",
+    "su pedido",
+};
+
 static bool has_any(struct text lower, const char *const *words, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
@@ -265,6 +284,15 @@ static bool is_answer(const struct report_signs *signs)
     return false;
 }
 
+/* A subject of success or of a request, in front of words about bounces. */
+static bool is_other_notice(const struct report_signs *signs)
+{
+    return HAS_ANY(signs->subject, success_subjects) ||
+           report_text_begins(signs->subject, "delivered:") ||
+           report_text_begins(signs->subject, "relayed:") ||
+           (!signs->daemon && HAS_ANY(signs->subject, request_subjects));
+}
+
 static enum report_strength strength_of(const struct report_signs *signs)
 {
     int count = signs->null_sender + signs->subject_bounces;
@@ -298,5 +326,6 @@ void report_sign_judge(struct report_signs *signs, struct report_memory *memory,
     signs->automatic = is_automatic(signs);
     signs->bulk = is_bulk(signs);
     signs->answers = is_answer(signs);
+    signs->other_notice = is_other_notice(signs);
     signs->strength = strength_of(signs);
 }

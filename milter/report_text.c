@@ -290,3 +290,9 @@ struct text report_text_status(struct text text)
     }
     return (struct text){NULL, 0};
 }
+
+bool report_text_status_is_vague(struct text status)
+{
+    return status.length < 5 ||
+           memcmp(status.bytes + status.length - 2, ".0", 2) == 0;
+}

@@ -320,8 +320,9 @@ struct text report_text_mailbox(struct report_memory *memory, struct text value)
     if (utf8 && memchr(address.bytes, '\\', address.length) != NULL) {
         address = decode_utf8_type(memory, address);
     }
-    while (address.length > 0 && address.bytes[address.length - 1] == '.') {
-        address.length--;
+    while (address.length > 0 &&
+           strchr(".>", address.bytes[address.length - 1]) != NULL) {
+        address.length--; /* a bracket whose other half is missing too */
     }
     at = address.length == 0 ? NULL
                              : memrchr(address.bytes, '@', address.length);

@@ -7,13 +7,6 @@
 #define REPLIES_MAX        3
 #define STATUS_BEHIND_CODE 3 /* bytes: a blank, a quote, a # */
 
-/* "5.0.0", "5.1.0": other or undefined, RFC 3463 3 */
-static bool is_vague(struct text status)
-{
-    return status.length < 5 ||
-           memcmp(status.bytes + status.length - 2, ".0", 2) == 0;
-}
-
 /* "550-'5.2.2 full'": the status behind the code, else the first. */
 static struct text told_status(struct text reply)
 {
@@ -41,7 +34,8 @@ static bool ask(const struct bounce_rules *rules,
     struct text told = told_status(reply);
 
     question.enhanced_status = recipient->status;
-    if (told.length > 0 && is_vague(recipient->status) && !is_vague(told)) {
+    if (told.length > 0 && report_text_status_is_vague(recipient->status) &&
+        !report_text_status_is_vague(told)) {
         question.enhanced_status = told;
     }
     verdict_classify(rules, scratch, &question, verdict);
@@ -62,7 +56,7 @@ static size_t list_replies(const struct report *report,
         replies[count++] = recipient->diagnostic;
     }
     /* a status that says something says it without a guess */
-    if (count == 0 && !is_vague(recipient->status)) {
+    if (count == 0 && !report_text_status_is_vague(recipient->status)) {
         replies[count++] = text_of("");
         return count;
     }
@@ -70,7 +64,7 @@ static size_t list_replies(const struct report *report,
         replies[count++] = recipient->said;
     }
     if (report->said.length > 0 && report->recipient_count == 1 &&
-        is_vague(recipient->status)) {
+        report_text_status_is_vague(recipient->status)) {
         replies[count++] = report->said;
     }
     return count;

@@ -588,6 +588,25 @@ def test_with_its_log_the_bounces_of_our_mta_count_once(own, name):
     assert entry(stack, at(name))["reason"] == "user_unknown"
 
 
+def test_the_log_and_a_report_of_a_message_are_one_strike(own, name):
+    """The log says that it waits; whoever took it in between that it failed."""
+    stack = own(follow=True)
+    stack.log.wait(type="mark")
+    full = at(f"full-{name}", f"{name}.example")
+    message = mail(stack, name, [full, at(name)])
+    delayed = stack.log.wait(type="delay", recipient=full)
+    reception = stack.log.wait(type="reception", recipient=full)
+    assert delayed["trace_nonce"] == reception["trace_nonce"]
+    report = bounce(full, message.text, status="4.2.2",
+                    diagnostic="smtp; 452 4.2.2 Over quota")
+    told = tell(stack, report, full)
+    assert (told["trace"], told["counted"]) == ("shared", True)
+    assert told["trace_id"].startswith(delayed["trace_nonce"] + "-")
+    settle(stack)
+    assert strikes(stack, full) == [delayed["trace_nonce"].encode()]
+    stack.postfix.delete_all()
+
+
 def test_giving_an_envelope_id_changes_nothing_else(own, name):
     """Postfix looks up the sender again: no second copy, no other sender."""
     stack = own()
