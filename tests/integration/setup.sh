@@ -10,8 +10,8 @@ setup_build_packages=(gcc make autoconf automake libc6-dev pkg-config
     libcurl4-gnutls-dev libgmime-3.0-dev nettle-dev)
 setup_server_packages=(postfix redis-server redis-tools python3)
 setup_test_packages=(libcmocka-dev python3-pytest python3-pytest-xdist
-    python3-jsonschema miltertest jq mandoc gzip xz-utils zstd bzip2 systemd-journal-remote
-    chromium chromium-driver)
+    python3-jsonschema miltertest jq mandoc gzip xz-utils zstd bzip2
+    systemd-journal-remote chromium chromium-driver)
 # for the Sendmail of setup_sendmail: m4 makes its configuration
 setup_sendmail_packages=(m4 libsasl2-modules)
 setup_unpacked=/var/cache/nixie-tests
@@ -135,6 +135,11 @@ setup_sendmail() {
 setup_shippers() {
     setup_unpack "$setup_unpacked/rsyslog" usr/sbin/rsyslogd rsyslog
     setup_unpack "$setup_unpacked/syslog-ng" usr/sbin/syslog-ng syslog-ng-core
+}
+
+# setup_exim: whose bounces are read; its packages would remove Postfix.
+setup_exim() {
+    setup_unpack "$setup_unpacked/exim" usr/sbin/exim4 exim4-daemon-light
 }
 
 # setup_quietly TITLE COMMAND…: its output only when it fails.
