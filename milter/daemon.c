@@ -574,6 +574,7 @@ static int serve(struct daemon *daemon)
         log_error("%s", error.text);
         return EXIT_FAILURE;
     }
+    (void)pthread_detach(milter_thread); /* nobody waits for libmilter */
     tell_systemd("READY=1");
     take_signals(daemon);
     tell_systemd("STOPPING=1");
