@@ -1,6 +1,7 @@
 """Marks on outgoing mail, and which bounces and complaints are believed."""
 
 import base64
+import json
 import re
 
 import pytest
@@ -459,15 +460,60 @@ def test_a_report_that_names_many_does_not_fill_the_log(stack, name):
     assert len(stack.log.since(mark, type="out_of_band")) == 21
 
 
+def report_lines(stack, tmp_path, report, *options):
+    """What nixie report says of it, as root with nixied's settings."""
+    path = tmp_path / "report.eml"
+    path.write_bytes(report)
+    done = stack.nixied.tool("report", *options, str(path))
+    assert done.returncode == 0, done.stderr
+    return done.stdout.decode()
+
+
+def test_the_tool_believes_what_nixied_believes(stack, name, tmp_path):
+    other = at(f"new-{name}", "elsewhere.example")
+    one = mail(stack, name, [at(name)])
+    two = mail(stack, f"{name}-2", [at(name), other])
+    rows = (
+        (bounce(at(name), one.text), at(name), None, "valid"),
+        (bounce(other, one.text, original=at(name)), other, at(name), "valid"),
+        (bounce(other, one.text), other, at(name), "shared"),
+        (bounce(at(name), two.text), at(name), None, "shared"),
+        (bounce(at(name), part="none", envelope_id=two.envelope_id), at(name),
+         None, "correlated"),
+        (bounce(at(name), part="none"), at(name), None, "none"),
+        (bounce(at(name), one.with_mark(one.mark()[:-1] + b"?")), at(name),
+         None, "none"),
+        # To of the message is all that it names
+        (complaint(None, one.text), "somebody@nixie.test", at(name),
+         "shared"),
+    )
+    for report, recipient, original, trace in rows:
+        told = json.loads(report_lines(stack, tmp_path, report))
+        assert (told.get("recipient"), told.get("original_recipient"),
+                told["trace"]) == (recipient, original, trace), told
+    assert re.search("(?m)^  trace +valid$",
+                     report_lines(stack, tmp_path, rows[0][0], "-e"))
+    assert "none: the mark is not ours" in report_lines(
+        stack, tmp_path, rows[6][0], "--explain")
+    report_lines(stack, tmp_path, rows[0][0])
+    (tmp_path / "nixie.conf").write_text('trace_keys = ""\n')
+    done = stack.nixied.tool("-c", str(tmp_path / "nixie.conf"), "report",
+                             "-e", str(tmp_path / "report.eml"))
+    assert b"no keys to check" in done.stdout
+
+
 # ---- complaints ----
 
-@pytest.mark.parametrize("who", ["named", "redacted"])
+@pytest.mark.parametrize("who", ["named", "redacted", "unnamed"])
 @pytest.mark.parametrize("kind, reason", [("abuse", "complaint"),
                                           ("opt-out", "unsubscribe")])
 def test_a_complaint_suppresses_for_good(stack, name, who, kind, reason):
     message = mail(stack, name, [at(name)])
     report = complaint(at(name) if who == "named" else None, message.text,
                        kind)
+    if who == "unnamed":
+        report = report.replace(b"Original-Rcpt-To: redacted@redacted\r\n",
+                                b"")
     event = tell(stack, report, at(name), "feedback",
                  sender="fbl@far.example")
     assert event["trace"] == ("valid" if who == "named" else "shared")
