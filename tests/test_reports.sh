@@ -12,7 +12,7 @@ set -u
 LC_ALL=C
 export LC_ALL
 
-source=${NIXIE_SOURCE:-$(cd "$(dirname "$0")/.." && pwd)} || exit 99
+source=$(cd "${NIXIE_SOURCE:-$(dirname "$0")/..}" && pwd) || exit 99
 build=${NIXIE_BUILD:-$source}
 nixie=$(cd "$build" && pwd)/nixie
 if [ ! -x "$nixie" ]; then
