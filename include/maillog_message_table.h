@@ -47,7 +47,6 @@ enum message_text {
 
 struct message {
     struct message *older, *newer; /* by when it was touched */
-    struct message *next;          /* of the same slot */
     struct message *before; /* another one of this id that may have lines in
                                the log yet; NULL; is in no list */
     uint64_t hash;          /* of the id */
@@ -69,10 +68,21 @@ struct list {
     size_t count;
 };
 
+/*
+ * By id, open addressing. A tag is of the hash of the message at its place, or
+ * 0: going through tags alone, most ids that are not there are not found
+ * without a look at a message.
+ */
+struct slots {
+    uint32_t *tags;
+    struct message **messages;
+    size_t count; /* a power of 2, half of them are free */
+};
+
 struct maillog_messages {
     pthread_mutex_t lock; /* guards all below */
-    struct message **slots;
-    size_t slot_count; /* a power of 2 */
+    struct slots slots;
+    struct message *last; /* that was found: it is asked for again soon */
     struct list here, gone;
     size_t recipients;
     size_t bytes, limit;

@@ -91,7 +91,8 @@ static void learn_message(struct maillog_messages *messages,
     };
 
     for (size_t i = 0; i < TEXTS; i++) {
-        if (message->texts[i] == NULL || !text_is(told[i], message->texts[i])) {
+        if (told[i].bytes != NULL && (message->texts[i] == NULL ||
+                                      !text_is(told[i], message->texts[i]))) {
             maillog_table_set(messages, &message->texts[i], told[i],
                               text_limits[i]);
         }

@@ -5,7 +5,7 @@
 
 #define ID_MAX    64 /* bytes of a queue id */
 #define OVERHEAD  16 /* malloc(3)'s, of a piece of memory */
-#define SLOTS_MIN 1024
+#define SLOTS_MIN 2048
 #define LINEAR    16 /* so many recipients are found by going through them */
 
 /* ---- memory -------------------------------------------------------------- */
@@ -78,6 +78,25 @@ void maillog_table_set(struct maillog_messages *messages, char **target,
 
 /* ---- the table ----------------------------------------------------------- */
 
+static bool make_slots(struct slots *slots, size_t count)
+{
+    slots->tags = calloc(count, sizeof *slots->tags);
+    slots->messages = malloc(count * sizeof(struct message *));
+    slots->count = count;
+    if (slots->tags != NULL && slots->messages != NULL) {
+        return true;
+    }
+    free(slots->tags);
+    free(slots->messages);
+    return false;
+}
+
+static void free_slots(struct slots *slots)
+{
+    free(slots->tags);
+    free(slots->messages);
+}
+
 struct maillog_messages *maillog_messages_new(void)
 {
     struct maillog_messages *messages = calloc(1, sizeof *messages);
@@ -85,49 +104,83 @@ struct maillog_messages *maillog_messages_new(void)
     if (messages == NULL) {
         return NULL;
     }
-    messages->slots = calloc(SLOTS_MIN, sizeof(struct message *));
-    messages->slot_count = SLOTS_MIN;
     messages->limit = MAILLOG_BYTES;
     messages->refused = maillog_refused_new();
-    if (messages->slots == NULL || messages->refused == NULL ||
-        pthread_mutex_init(&messages->lock, NULL) != 0) {
+    if (messages->refused == NULL ||
+        !make_slots(&messages->slots, SLOTS_MIN)) {
         maillog_refused_free(messages->refused);
-        free(messages->slots);
+        free(messages);
+        return NULL;
+    }
+    if (pthread_mutex_init(&messages->lock, NULL) != 0) {
+        maillog_refused_free(messages->refused);
+        free_slots(&messages->slots);
         free(messages);
         return NULL;
     }
     return messages;
 }
 
-static struct message **slot_of(struct maillog_messages *messages,
-                                uint64_t hash)
+static uint32_t tag_of(uint64_t hash)
 {
-    return &messages->slots[hash & (messages->slot_count - 1)];
+    return (uint32_t)hash == 0 ? 1 : (uint32_t)hash;
 }
 
-/* More slots, if there is memory for them; else chains grow. */
-static void widen(struct maillog_messages *messages)
+static void put_message(struct slots *slots, struct message *message)
 {
-    size_t count = 2 * messages->slot_count;
-    struct message **before = messages->slots;
-    struct message **slots = calloc(count, sizeof(struct message *));
+    uint32_t tag = tag_of(message->hash);
+    size_t at = tag & (slots->count - 1);
 
-    if (slots == NULL) {
-        return;
+    while (slots->tags[at] != 0) {
+        at = (at + 1) & (slots->count - 1);
     }
-    messages->slots = slots;
-    messages->slot_count = count;
-    for (size_t i = 0; i < count / 2; i++) {
-        while (before[i] != NULL) {
-            struct message *message = before[i];
-            struct message **slot = slot_of(messages, message->hash);
+    slots->tags[at] = tag;
+    slots->messages[at] = message;
+}
 
-            before[i] = message->next;
-            message->next = *slot;
-            *slot = message;
+/* What stands behind it, and could be in its place, moves up. */
+static void remove_message(struct slots *slots, const struct message *message)
+{
+    size_t mask = slots->count - 1;
+    size_t gap = tag_of(message->hash) & mask;
+
+    while (slots->messages[gap] != message || slots->tags[gap] == 0) {
+        gap = (gap + 1) & mask;
+    }
+    for (size_t at = (gap + 1) & mask; slots->tags[at] != 0;
+         at = (at + 1) & mask) {
+        size_t wanted = slots->tags[at] & mask;
+
+        if (((at - wanted) & mask) >= ((at - gap) & mask)) {
+            slots->tags[gap] = slots->tags[at];
+            slots->messages[gap] = slots->messages[at];
+            gap = at;
         }
     }
-    free(before);
+    slots->tags[gap] = 0;
+}
+
+/* Room for one more; false: there is no memory, and no free slot. */
+static bool widen(struct maillog_messages *messages)
+{
+    struct slots *slots = &messages->slots;
+    size_t used = messages->here.count + messages->gone.count;
+    struct slots wider;
+
+    if (2 * (used + 1) <= slots->count) {
+        return true;
+    }
+    if (!make_slots(&wider, 2 * slots->count)) {
+        return used + 1 < slots->count; /* the way to a message gets longer */
+    }
+    for (size_t i = 0; i < slots->count; i++) {
+        if (slots->tags[i] != 0) {
+            put_message(&wider, slots->messages[i]);
+        }
+    }
+    free_slots(slots);
+    *slots = wider;
+    return true;
 }
 
 static struct list *list_of(struct maillog_messages *messages,
@@ -185,6 +238,12 @@ static size_t slots_size(const struct message *message)
     return 2 * (size_t)message->room * sizeof(uint32_t);
 }
 
+/* Its slot counts, too. */
+static size_t message_size(size_t id_length)
+{
+    return sizeof(struct message) + sizeof(struct message *) + id_length;
+}
+
 /* What is known of it; not its id, its place in the table, and its flags. */
 void maillog_table_empty(struct maillog_messages *messages,
                          struct message *message)
@@ -230,16 +289,12 @@ void maillog_table_drop_before(struct maillog_messages *messages,
 void maillog_table_drop(struct maillog_messages *messages,
                         struct message *message)
 {
-    struct message **link = slot_of(messages, message->hash);
-
-    while (*link != message) {
-        link = &(*link)->next;
-    }
-    *link = message->next;
+    remove_message(&messages->slots, message);
+    messages->last = messages->last == message ? NULL : messages->last;
     maillog_table_take_out(messages, message);
     maillog_table_drop_before(messages, message);
     maillog_table_empty(messages, message);
-    give_bytes(messages, message, sizeof *message + message->id_length);
+    give_bytes(messages, message, message_size(message->id_length));
 }
 
 void maillog_messages_free(struct maillog_messages *messages)
@@ -253,7 +308,7 @@ void maillog_messages_free(struct maillog_messages *messages)
     while (messages->gone.oldest != NULL) {
         maillog_table_drop(messages, messages->gone.oldest);
     }
-    free(messages->slots);
+    free_slots(&messages->slots);
     maillog_refused_free(messages->refused);
     (void)pthread_mutex_destroy(&messages->lock);
     free(messages);
@@ -264,6 +319,26 @@ static bool is_full(const struct maillog_messages *messages)
     return messages->here.count + messages->gone.count > MAILLOG_MESSAGES ||
            messages->recipients > MAILLOG_RECIPIENTS ||
            messages->bytes > messages->limit;
+}
+
+/*
+ * What will be dropped next has not been looked at for long: memory is slow, so
+ * it is told early.
+ */
+static void expect(const struct maillog_messages *messages,
+                   const struct message *next)
+{
+    if (next != NULL) {
+        const char *after = (const char *)next->newer;
+
+        __builtin_prefetch(&messages->slots.tags[tag_of(next->hash) &
+                                                 (messages->slots.count - 1)]);
+        if (after != NULL) {
+            __builtin_prefetch(after);
+            __builtin_prefetch(after + 64);
+            __builtin_prefetch(after + 128);
+        }
+    }
 }
 
 /* What was touched longest ago makes room; kept stays. */
@@ -278,6 +353,7 @@ static void make_room(struct maillog_messages *messages,
            messages->here.oldest != kept) {
         messages->replaced++;
         maillog_table_drop(messages, messages->here.oldest);
+        expect(messages, messages->here.oldest);
     }
 }
 
@@ -289,21 +365,61 @@ void maillog_messages_limit(struct maillog_messages *messages, size_t bytes)
     (void)pthread_mutex_unlock(&messages->lock);
 }
 
+static bool has_id(const struct message *message, struct text queue_id)
+{
+    return message->id_length == queue_id.length &&
+           memcmp(message->id, queue_id.bytes, queue_id.length) == 0;
+}
+
+static struct message *find_hashed(struct maillog_messages *messages,
+                                   struct text queue_id, uint64_t hash)
+{
+    const struct slots *slots = &messages->slots;
+    uint32_t tag = tag_of(hash);
+    size_t mask = slots->count - 1;
+
+    for (size_t at = tag & mask; slots->tags[at] != 0; at = (at + 1) & mask) {
+        if (slots->tags[at] == tag && has_id(slots->messages[at], queue_id)) {
+            messages->last = slots->messages[at];
+            return messages->last;
+        }
+    }
+    return NULL;
+}
+
 struct message *maillog_table_find(struct maillog_messages *messages,
                                    struct text queue_id)
 {
-    uint64_t hash = hash_of(queue_id);
-    struct message *message;
-
     if (queue_id.bytes == NULL) {
         return NULL;
     }
-    for (message = *slot_of(messages, hash);
-         message != NULL &&
-         (message->hash != hash || message->id_length != queue_id.length ||
-          memcmp(message->id, queue_id.bytes, queue_id.length) != 0);
-         message = message->next) {
+    if (messages->last != NULL && has_id(messages->last, queue_id)) {
+        return messages->last;
     }
+    return find_hashed(messages, queue_id, hash_of(queue_id));
+}
+
+static struct message *add(struct maillog_messages *messages,
+                           struct text queue_id, uint64_t hash)
+{
+    struct message *message;
+
+    if (queue_id.length == 0 || queue_id.length > ID_MAX || !widen(messages)) {
+        return NULL;
+    }
+    message = maillog_table_take(messages, message_size(queue_id.length));
+    if (message == NULL) {
+        return NULL;
+    }
+    memset(message, 0, sizeof *message);
+    maillog_table_begin(message);
+    message->hash = hash;
+    message->id_length = (unsigned char)queue_id.length;
+    memcpy(message->id, queue_id.bytes, queue_id.length);
+    put_message(&messages->slots, message);
+    maillog_table_put_newest(messages, message);
+    make_room(messages, message);
+    messages->last = message;
     return message;
 }
 
@@ -311,35 +427,23 @@ struct message *maillog_table_find(struct maillog_messages *messages,
 struct message *maillog_table_touch(struct maillog_messages *messages,
                                     struct text queue_id)
 {
-    struct message *message = maillog_table_find(messages, queue_id);
-    struct message **slot;
+    struct message *message = messages->last;
 
-    if (message != NULL) {
+    if (queue_id.bytes == NULL) {
+        return NULL;
+    }
+    if (message == NULL || !has_id(message, queue_id)) {
+        uint64_t hash = hash_of(queue_id);
+
+        message = find_hashed(messages, queue_id, hash);
+        if (message == NULL) {
+            return add(messages, queue_id, hash);
+        }
+    }
+    if (list_of(messages, message)->newest != message) {
         maillog_table_take_out(messages, message);
         maillog_table_put_newest(messages, message);
-        return message;
     }
-    if (queue_id.bytes == NULL || queue_id.length == 0 ||
-        queue_id.length > ID_MAX) {
-        return NULL;
-    }
-    message = maillog_table_take(messages, sizeof *message + queue_id.length);
-    if (message == NULL) {
-        return NULL;
-    }
-    memset(message, 0, sizeof *message);
-    maillog_table_begin(message);
-    message->hash = hash_of(queue_id);
-    message->id_length = (unsigned char)queue_id.length;
-    memcpy(message->id, queue_id.bytes, queue_id.length);
-    if (messages->here.count + messages->gone.count > messages->slot_count) {
-        widen(messages);
-    }
-    slot = slot_of(messages, message->hash);
-    message->next = *slot;
-    *slot = message;
-    maillog_table_put_newest(messages, message);
-    make_room(messages, message);
     return message;
 }
 
