@@ -495,11 +495,12 @@ static bool widen_recipients(struct maillog_messages *messages,
 struct recipient *maillog_table_find_recipient(const struct message *message,
                                                struct text address)
 {
-    uint64_t hash = hash_of(address);
+    uint64_t hash;
 
-    if (address.length == 0) {
+    if (address.length == 0 || message->count == 0) {
         return NULL;
     }
+    hash = hash_of(address);
     if (message->slots != NULL) {
         size_t mask = 2 * (size_t)message->room - 1;
 

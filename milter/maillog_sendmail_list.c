@@ -13,6 +13,20 @@ struct address_state {
     unsigned comments; /* nested ( */
 };
 
+/* Bytes that mean something; what stands between them is passed over. */
+static const bool means[256] = {
+    ['\\'] = true, ['"'] = true, ['<'] = true, ['>'] = true,
+    ['('] = true,  [')'] = true, [','] = true,
+};
+
+static inline size_t skip_plain(struct text text, size_t i)
+{
+    while (i < text.length && !means[(unsigned char)text.bytes[i]]) {
+        i++;
+    }
+    return i;
+}
+
 /* Takes the byte at i into account, and the one behind a backslash. */
 static size_t step(struct address_state *state, struct text text, size_t i)
 {
@@ -49,7 +63,7 @@ size_t maillog_sendmail_address_end(struct text text)
     size_t i = 0;
 
     while (i < text.length && !(text.bytes[i] == ',' && is_outside(&state))) {
-        i = step(&state, text, i);
+        i = skip_plain(text, step(&state, text, i));
     }
     return i;
 }
@@ -91,6 +105,27 @@ static struct text bare(struct text address)
     return part_of(address, 0, end);
 }
 
+/* "<ann@example.net>" up to a comma or the end, as most are. */
+static bool take_simple(struct text rest, struct text *address)
+{
+    const char *end;
+
+    if (rest.length < 3 || rest.bytes[0] != '<') {
+        return false;
+    }
+    maillog_skip(&rest, 1);
+    end = memchr(rest.bytes, '>', rest.length);
+    if (end == NULL || (end + 1 < rest.bytes + rest.length && end[1] != ',')) {
+        return false;
+    }
+    address->bytes = rest.bytes;
+    address->length = (size_t)(end - rest.bytes);
+    return address->length > 0 && address->bytes[0] != ' ' && end[-1] != ' ' &&
+           memchr(rest.bytes, '"', address->length) == NULL &&
+           memchr(rest.bytes, '\\', address->length) == NULL &&
+           !text_is(*address, "NO-TO-LIST");
+}
+
 bool maillog_sendmail_address(struct text list, size_t *at,
                               struct text *address)
 {
@@ -98,6 +133,10 @@ bool maillog_sendmail_address(struct text list, size_t *at,
         struct text rest = list;
 
         maillog_skip(&rest, *at);
+        if (take_simple(rest, address)) {
+            *at += address->length + 3; /* its <> and the comma */
+            return true;
+        }
         rest.length = maillog_sendmail_address_end(rest);
         *at += rest.length + 1;
         *address = bare(rest);
@@ -155,6 +194,10 @@ static bool scan_list(struct text text, struct address_state *address,
 
     *whole = 0;
     while (i < text.length && i - begin <= ADDRESS_MAX) {
+        if (!means[(unsigned char)text.bytes[i]]) {
+            i = skip_plain(text, i);
+            continue;
+        }
         if (text.bytes[i] == ',') {
             struct text rest = text;
 
