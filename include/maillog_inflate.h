@@ -12,6 +12,7 @@
 #define NIXIE_MAILLOG_INFLATE_H
 
 #include "error.h"
+#include "text.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -25,9 +26,19 @@ struct maillog_inflate;
 /* Whether a file that begins so is compressed. */
 bool maillog_inflate_knows(const char *head, size_t length);
 
+/* The same while less than MAILLOG_MAGIC bytes are known. */
+bool maillog_inflate_may_know(const char *head, size_t length);
+
 /* New, from the file's beginning; fd is borrowed for its life, and its file
  * offset is moved. NULL with error. */
 struct maillog_inflate *maillog_inflate_new(int fd, struct error *error);
+
+/*
+ * The same of what cannot be gone back in: head, at most MAILLOG_MAGIC bytes,
+ * was read before. Reading waits for the stream.
+ */
+struct maillog_inflate *maillog_inflate_new_stream(int fd, struct text head,
+                                                   struct error *error);
 void maillog_inflate_free(struct maillog_inflate *inflate); /* or NULL */
 
 /* 0: the end; -1 with error: damaged, or not all there yet. */

@@ -1,7 +1,8 @@
 /*
  * maillog_stream.h - the lines of a pipe, or of standard input
  *
- * A stream cannot be gone back in: its position only counts.
+ * A stream cannot be gone back in: its position only counts. What is
+ * compressed is decompressed, as in files.
  *
  * Errors   are logged here.
  * Threads  one.
@@ -17,7 +18,7 @@ struct maillog_stream;
 struct maillog_stream *maillog_stream_new(const char *source, int fd);
 void maillog_stream_free(struct maillog_stream *stream); /* or NULL */
 
-/* Never waits. */
+/* Waits only for what is compressed. */
 enum maillog_source_result maillog_stream_next(struct maillog_stream *stream,
                                                struct maillog_line *line);
 void maillog_stream_position(const struct maillog_stream *stream,

@@ -1,9 +1,8 @@
 #include "maillog_inflate.h"
 
-#include "text.h"
-
 #include <archive.h>
 #include <archive_entry.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -13,6 +12,11 @@
 struct maillog_inflate {
     struct archive *archive;
     bool empty; /* the file holds not one byte */
+    /* of a stream: what was read of it before, and comes first */
+    int fd;
+    char head[MAILLOG_MAGIC];
+    size_t head_length;
+    char *block;
 };
 
 static const struct format {
@@ -56,6 +60,23 @@ bool maillog_inflate_knows(const char *head, size_t length)
     return format_of(head, length) != NULL;
 }
 
+static bool agree(const char *head, size_t length, const char *magic,
+                  size_t magic_length)
+{
+    return memcmp(head, magic, length < magic_length ? length : magic_length) ==
+           0;
+}
+
+bool maillog_inflate_may_know(const char *head, size_t length)
+{
+    for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++) {
+        if (agree(head, length, formats[i].magic, formats[i].length)) {
+            return true;
+        }
+    }
+    return agree(head, length, "BZh", 3);
+}
+
 static void set_fault(struct archive *archive, struct error *error)
 {
     const char *fault = archive_error_string(archive);
@@ -67,17 +88,9 @@ static void set_fault(struct archive *archive, struct error *error)
                   : text_escape(text_of(fault), escaped, sizeof escaped));
 }
 
-static bool open_archive(struct maillog_inflate *inflate, int fd,
-                         struct error *error)
+static bool support(struct archive *archive, const struct format *format,
+                    struct error *error)
 {
-    struct archive *archive = inflate->archive;
-    struct archive_entry *entry;
-    char head[MAILLOG_MAGIC];
-    ssize_t length = pread(fd, head, sizeof head, 0);
-    const struct format *format =
-        length < 0 ? NULL : format_of(head, (size_t)length);
-    int result;
-
     if (format == NULL) {
         error_set(error, "not compressed");
         return false;
@@ -87,23 +100,82 @@ static bool open_archive(struct maillog_inflate *inflate, int fd,
         error_set(error, "this libarchive cannot read %s", format->name);
         return false;
     }
-    if (lseek(fd, 0, SEEK_SET) != 0) {
-        error_set_errno(error, "seek");
-        return false;
-    }
-    result = archive_read_open_fd(archive, fd, BLOCK_SIZE);
+    return true;
+}
+
+/* result: that of archive_read_open() */
+static bool begin(struct maillog_inflate *inflate, int result,
+                  struct error *error)
+{
+    struct archive_entry *entry;
+
     if (result == ARCHIVE_OK) {
-        result = archive_read_next_header(archive, &entry);
+        result = archive_read_next_header(inflate->archive, &entry);
     }
     inflate->empty = result == ARCHIVE_EOF;
     if (result != ARCHIVE_OK && result != ARCHIVE_EOF) {
-        set_fault(archive, error);
+        set_fault(inflate->archive, error);
         return false;
     }
     return true;
 }
 
-struct maillog_inflate *maillog_inflate_new(int fd, struct error *error)
+static bool open_file(struct maillog_inflate *inflate, int fd,
+                      struct error *error)
+{
+    char head[MAILLOG_MAGIC];
+    ssize_t length = pread(fd, head, sizeof head, 0);
+
+    if (!support(inflate->archive,
+                 length < 0 ? NULL : format_of(head, (size_t)length), error)) {
+        return false;
+    }
+    if (lseek(fd, 0, SEEK_SET) != 0) {
+        error_set_errno(error, "seek");
+        return false;
+    }
+    return begin(inflate,
+                 archive_read_open_fd(inflate->archive, fd, BLOCK_SIZE), error);
+}
+
+static la_ssize_t read_block(struct archive *archive, void *context,
+                             const void **block)
+{
+    struct maillog_inflate *inflate = context;
+    size_t head = inflate->head_length;
+    ssize_t got;
+
+    if (head > 0) {
+        inflate->head_length = 0;
+        *block = inflate->head;
+        return (la_ssize_t)head;
+    }
+    do {
+        got = read(inflate->fd, inflate->block, BLOCK_SIZE);
+    } while (got < 0 && errno == EINTR);
+    if (got < 0) {
+        archive_set_error(archive, errno, "read");
+    }
+    *block = inflate->block;
+    return got;
+}
+
+static bool open_stream(struct maillog_inflate *inflate, struct error *error)
+{
+    inflate->block = malloc(BLOCK_SIZE);
+    if (inflate->block == NULL) {
+        error_set(error, "out of memory");
+        return false;
+    }
+    return support(inflate->archive,
+                   format_of(inflate->head, inflate->head_length), error) &&
+           begin(inflate,
+                 archive_read_open(inflate->archive, inflate, NULL, read_block,
+                                   NULL),
+                 error);
+}
+
+static struct maillog_inflate *make(struct error *error)
 {
     struct maillog_inflate *inflate = calloc(1, sizeof *inflate);
 
@@ -117,7 +189,33 @@ struct maillog_inflate *maillog_inflate_new(int fd, struct error *error)
         maillog_inflate_free(inflate);
         return NULL;
     }
-    if (!open_archive(inflate, fd, error)) {
+    return inflate;
+}
+
+struct maillog_inflate *maillog_inflate_new(int fd, struct error *error)
+{
+    struct maillog_inflate *inflate = make(error);
+
+    if (inflate != NULL && !open_file(inflate, fd, error)) {
+        maillog_inflate_free(inflate);
+        return NULL;
+    }
+    return inflate;
+}
+
+struct maillog_inflate *maillog_inflate_new_stream(int fd, struct text head,
+                                                   struct error *error)
+{
+    struct maillog_inflate *inflate = make(error);
+
+    if (inflate == NULL) {
+        return NULL;
+    }
+    inflate->fd = fd;
+    inflate->head_length =
+        head.length < MAILLOG_MAGIC ? head.length : MAILLOG_MAGIC;
+    memcpy(inflate->head, head.bytes, inflate->head_length);
+    if (!open_stream(inflate, error)) {
         maillog_inflate_free(inflate);
         return NULL;
     }
@@ -132,6 +230,7 @@ void maillog_inflate_free(struct maillog_inflate *inflate)
     if (inflate->archive != NULL) {
         (void)archive_read_free(inflate->archive);
     }
+    free(inflate->block);
     free(inflate);
 }
 

@@ -331,8 +331,10 @@ static void expect(const struct maillog_messages *messages,
     if (next != NULL) {
         const char *after = (const char *)next->newer;
 
-        __builtin_prefetch(&messages->slots.tags[tag_of(next->hash) &
-                                                 (messages->slots.count - 1)]);
+        size_t at = tag_of(next->hash) & (messages->slots.count - 1);
+
+        __builtin_prefetch(&messages->slots.tags[at]);
+        __builtin_prefetch(&messages->slots.messages[at]);
         if (after != NULL) {
             __builtin_prefetch(after);
             __builtin_prefetch(after + 64);

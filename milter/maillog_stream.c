@@ -1,6 +1,7 @@
 #include "maillog_stream.h"
 
 #include "log.h"
+#include "maillog_inflate.h"
 #include "maillog_split.h"
 #include "text.h"
 
@@ -15,6 +16,11 @@ struct maillog_stream {
     struct maillog_split *split;
     char prefix[MAILLOG_POSITION_SIZE];
     size_t prefix_length;
+    /* what it begins with, until that tells whether it is compressed */
+    bool begun, ended;
+    char head[MAILLOG_MAGIC];
+    size_t head_length;
+    struct maillog_inflate *inflate;
 };
 
 struct maillog_stream *maillog_stream_new(const char *source, int fd)
@@ -47,6 +53,7 @@ void maillog_stream_free(struct maillog_stream *stream)
     if (stream->fd != STDIN_FILENO) {
         (void)close(stream->fd);
     }
+    maillog_inflate_free(stream->inflate);
     maillog_split_free(stream->split);
     free(stream);
 }
@@ -79,12 +86,67 @@ static bool is_ready(const struct maillog_stream *stream)
     return poll(&wanted, 1, 0) > 0;
 }
 
-static ssize_t read_more(struct maillog_stream *stream)
+/* More than nothing: there may be more; 0: the end; -1 with error. */
+static ssize_t read_bytes(struct maillog_stream *stream, char *room,
+                          size_t size, struct error *error)
+{
+    ssize_t got;
+
+    if (stream->inflate != NULL) {
+        return maillog_inflate_read(stream->inflate, room, size, error);
+    }
+    got = read(stream->fd, room, size);
+    if (got < 0) {
+        error_set_errno(error, "read");
+    }
+    return got;
+}
+
+/* What was read so far is of the log itself, or tells how it is compressed. */
+static bool begin(struct maillog_stream *stream, struct error *error)
+{
+    struct text head = {stream->head, stream->head_length};
+    size_t size;
+
+    stream->begun = true;
+    if (maillog_inflate_knows(head.bytes, head.length)) {
+        stream->inflate = maillog_inflate_new_stream(stream->fd, head, error);
+        errno = EBADMSG; /* whatever was tried */
+        return stream->inflate != NULL;
+    }
+    memcpy(maillog_split_room(stream->split, &size), head.bytes, head.length);
+    maillog_split_fill(stream->split, head.length);
+    return true;
+}
+
+/* As read_bytes(). */
+static ssize_t read_head(struct maillog_stream *stream, struct error *error)
+{
+    ssize_t got = read_bytes(stream, stream->head + stream->head_length,
+                             sizeof stream->head - stream->head_length, error);
+
+    if (got < 0) {
+        return got;
+    }
+    stream->head_length += (size_t)got;
+    if (got > 0 && stream->head_length < sizeof stream->head &&
+        maillog_inflate_may_know(stream->head, stream->head_length)) {
+        return got;
+    }
+    return begin(stream, error) ? (ssize_t)stream->head_length : -1;
+}
+
+static ssize_t read_more(struct maillog_stream *stream, struct error *error)
 {
     size_t size;
-    char *room = maillog_split_room(stream->split, &size);
-    ssize_t got = read(stream->fd, room, size);
+    char *room;
+    ssize_t got;
 
+    if (!stream->begun) {
+        return read_head(stream, error);
+    }
+    room = maillog_split_room(stream->split, &size);
+    got = read_bytes(stream, room, size, error);
     if (got > 0) {
         maillog_split_fill(stream->split, (size_t)got);
     }
@@ -95,24 +157,29 @@ enum maillog_source_result maillog_stream_next(struct maillog_stream *stream,
                                                struct maillog_line *line)
 {
     struct maillog_split_line found;
+    struct error error;
     ssize_t got;
 
     if (maillog_split_next(stream->split, &found)) {
         give(stream, &found, line);
         return MAILLOG_SOURCE_LINE;
     }
-    if (!is_ready(stream)) {
+    if (stream->ended) {
+        return MAILLOG_SOURCE_END;
+    }
+    if (stream->inflate == NULL && !is_ready(stream)) {
         return MAILLOG_SOURCE_NOTHING;
     }
-    got = read_more(stream);
-    if (got > 0 || (got < 0 && (errno == EINTR || errno == EAGAIN))) {
+    errno = 0;
+    got = read_more(stream, &error);
+    if (got > 0 || (got < 0 && stream->inflate == NULL &&
+                    (errno == EINTR || errno == EAGAIN))) {
         return MAILLOG_SOURCE_AGAIN;
     }
+    stream->ended = true;
     if (got < 0) {
-        char text[128];
-
         log_error("maillog: the stream cannot be read: error=\"%s\"",
-                  strerror_r(errno, text, sizeof text));
+                  error.text);
     }
     if (maillog_split_rest(stream->split, &found)) {
         give(stream, &found, line);

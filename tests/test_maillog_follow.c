@@ -224,6 +224,71 @@ static void what_cannot_be_opened_is_an_error(void **state)
     }
 }
 
+/* Through a pipe, in which nobody can go back. */
+static void compressed_input_comes_out_as_a_compressed_file_does(void **state)
+{
+    static const char *const programs[] = {"gzip", "xz", "zstd", "bzip2"};
+    static const char *const names[] = {".gz", ".xz", ".zst", ".bz2"};
+    static const char *const sources[] = {"-", NULL};
+    const struct maillog_folder *folder = *state;
+    int saved = dup(STDIN_FILENO);
+
+    for (size_t i = 0; i < 4; i++) {
+        struct maillog_follow *logs;
+        char path[256];
+        char bytes[4096];
+        ssize_t length;
+        int ends[2];
+        int fd;
+
+        maillog_folder_append(folder, "", "one\ntwo");
+        maillog_folder_compress(folder, programs[i], "");
+        maillog_folder_path(folder, names[i], path);
+        fd = open(path, O_RDONLY | O_CLOEXEC);
+        length = read(fd, bytes, sizeof bytes);
+        assert_true(length > 8);
+        (void)close(fd);
+        assert_int_equal(pipe(ends), 0);
+        assert_int_equal(dup2(ends[0], STDIN_FILENO), STDIN_FILENO);
+        (void)close(ends[0]);
+        logs = open_logs(sources, false, true);
+        /* fewer bytes than tell how it is compressed */
+        assert_int_equal(write(ends[1], bytes, 3), 3);
+        expect_result(logs, 0, MAILLOG_FOLLOW_IDLE);
+        assert_int_equal(write(ends[1], bytes + 3, (size_t)length - 3),
+                         length - 3);
+        (void)close(ends[1]);
+        expect(logs, 0, "one");
+        expect(logs, 0, "two");
+        expect_result(logs, -1, MAILLOG_FOLLOW_END);
+        maillog_follow_free(logs);
+    }
+    assert_int_equal(dup2(saved, STDIN_FILENO), STDIN_FILENO);
+    (void)close(saved);
+}
+
+static void what_is_damaged_in_standard_input_is_its_end(void **state)
+{
+    static const char *const sources[] = {"-", NULL};
+    static const char bytes[] = "\x1f\x8b\x08\0\0\0\0\0\0\x03\xff\xff";
+    int saved = dup(STDIN_FILENO);
+    struct maillog_follow *logs;
+    int ends[2];
+
+    (void)state;
+    assert_int_equal(pipe(ends), 0);
+    assert_int_equal(dup2(ends[0], STDIN_FILENO), STDIN_FILENO);
+    (void)close(ends[0]);
+    assert_int_equal(write(ends[1], bytes, sizeof bytes), sizeof bytes);
+    (void)close(ends[1]);
+    logs = open_logs(sources, false, true);
+    expect_result(logs, -1, MAILLOG_FOLLOW_END);
+    expect_result(logs, -1, MAILLOG_FOLLOW_END);
+    maillog_follow_free(logs);
+    assert_int_equal(dup2(saved, STDIN_FILENO), STDIN_FILENO);
+    (void)close(saved);
+}
+
 static void standard_input_is_read_to_its_end(void **state)
 {
     static const char *const sources[] = {"-", NULL};
@@ -345,6 +410,8 @@ int main(void)
         IN_FOLDER(without_follow_logs_are_read_one_after_the_other),
         cmocka_unit_test(what_cannot_be_opened_is_an_error),
         cmocka_unit_test(standard_input_is_read_to_its_end),
+        IN_FOLDER(compressed_input_comes_out_as_a_compressed_file_does),
+        cmocka_unit_test(what_is_damaged_in_standard_input_is_its_end),
         IN_FOLDER(a_named_pipe_is_read_without_follow),
         IN_FOLDER(a_stop_ends_the_waiting),
         IN_FOLDER(nothing_is_missed_while_another_thread_writes),
