@@ -25,6 +25,20 @@ static void clock_format_gives_fixed_width_utc(void **state)
     assert_int_equal(strlen(text), CLOCK_TIMESTAMP_SIZE - 1);
 }
 
+static void every_day_comes_back_as_it_was_written(void **state)
+{
+    (void)state;
+    for (int64_t day = -719528; day <= 2932896; day += 13) {
+        int64_t us = day * INT64_C(86400000000) + (day & 0xffff) * 1000003;
+        char text[CLOCK_TIMESTAMP_SIZE];
+        int64_t back = 0;
+
+        clock_format(us, text);
+        assert_true(clock_parse(text, strlen(text), &back));
+        assert_int_equal(back, us);
+    }
+}
+
 static void clock_parse_reads_what_rfc_3339_allows(void **state)
 {
     static const struct {
@@ -117,6 +131,7 @@ static void clock_parse_duration_knows_its_units(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_day_comes_back_as_it_was_written),
         cmocka_unit_test(clock_format_gives_fixed_width_utc),
         cmocka_unit_test(clock_parse_reads_what_rfc_3339_allows),
         cmocka_unit_test(clock_parse_refuses_all_else),

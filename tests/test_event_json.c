@@ -297,6 +297,43 @@ static void event_types_have_names_that_lead_back(void **state)
     }
 }
 
+/* Texts are copied several bytes at once: each place of a word has its turn. */
+static void what_is_escaped_may_stand_anywhere(void **state)
+{
+    static const char *const odd[] = {"\"",   "\\", "\x7f",
+                                      "\x1f", "\n", "\xc3\xa9"};
+
+    (void)state;
+    for (size_t length = 0; length < 50; length++) {
+        for (size_t at = 0; at <= length; at++) {
+            for (size_t i = 0; i < sizeof odd / sizeof odd[0]; i++) {
+                char line[EVENT_LINE_MAX];
+                char bytes[64];
+                struct event event, decoded;
+                struct event_json *json;
+                struct error error;
+                int put =
+                    snprintf(bytes, sizeof bytes, "%.*s%s%.*s", (int)at,
+                             "abcdefghijklmnopqrstuvwxyz ABCDEFGHIJKLMNOP"
+                             "QRSTUVW",
+                             at < length ? odd[i] : "", (int)(length - at),
+                             "0123456789~!#$%&'()*+,-./:;<=>?@[]^_`{|}0123"
+                             "456789");
+
+                event_init(&event, EVENT_DELIVERY, 0);
+                event.diagnostic = (struct text){bytes, (size_t)put};
+                json = event_json_decode(line, event_json_encode(&event, line),
+                                         &decoded, &error);
+                assert_non_null(json);
+                assert_int_equal(decoded.diagnostic.length, put);
+                assert_memory_equal(decoded.diagnostic.bytes, bytes,
+                                    (size_t)put);
+                event_json_free(json);
+            }
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -312,6 +349,7 @@ int main(void)
         cmocka_unit_test(event_json_decode_undoes_encode),
         cmocka_unit_test(event_json_decode_refuses_and_says_why),
         cmocka_unit_test(event_types_have_names_that_lead_back),
+        cmocka_unit_test(what_is_escaped_may_stand_anywhere),
     };
 
     return cmocka_run_group_tests_name("event_json", tests, NULL, NULL);
