@@ -93,6 +93,7 @@ struct settings {
     char *delay_notice_language;
     char *delay_notice_folder;
     int64_t delay_notice_limit; /* an hour */
+    char *metrics;              /* HOST:PORT of the HTTP listener; "": none */
 };
 
 /* New, or NULL with error. path NULL: all defaults. */

@@ -162,6 +162,7 @@ static cfg_t *make_parser(void)
         CFG_STR("delay_notice_language", "en", CFGF_NONE),
         CFG_STR("delay_notice_folder", "/usr/share/nixie/notices", CFGF_NONE),
         CFG_INT("delay_notice_limit", 100, CFGF_NONE),
+        CFG_STR("metrics", "", CFGF_NONE),
         CFG_END(),
     };
     cfg_t *cfg = cfg_init(options, CFGF_NONE);
@@ -205,6 +206,7 @@ static bool take_strings(cfg_t *cfg, struct settings *settings)
         {"delay_notice_relay", &settings->delay_notice_relay},
         {"delay_notice_language", &settings->delay_notice_language},
         {"delay_notice_folder", &settings->delay_notice_folder},
+        {"metrics", &settings->metrics},
     };
 
     for (size_t i = 0; i < sizeof strings / sizeof strings[0]; i++) {
@@ -483,6 +485,7 @@ void settings_free(struct settings *settings)
     free(settings->delay_notice_relay);
     free(settings->delay_notice_language);
     free(settings->delay_notice_folder);
+    free(settings->metrics);
     free(settings->trace_keys);
     free(settings->outgoing_clients);
     free(settings->retry_schedule_minutes);
@@ -534,6 +537,7 @@ const char *settings_needs_restart(const struct settings *running,
          loaded->redis_password_file},
         {"key_prefix", running->key_prefix, loaded->key_prefix},
         {"trace_keys", running->trace_keys, loaded->trace_keys},
+        {"metrics", running->metrics, loaded->metrics},
     };
 
     for (size_t i = 0; i < sizeof fixed / sizeof fixed[0]; i++) {

@@ -8,6 +8,7 @@
 #include "settings_value.h"
 #include "smtp_reply.h"
 #include "store_key.h"
+#include "web_address.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -399,6 +400,17 @@ static int check_pattern(cfg_t *cfg, cfg_opt_t *option)
     return advice == NULL ? 0 : settings_refuse(cfg, option, advice);
 }
 
+static int check_metrics(cfg_t *cfg, cfg_opt_t *option)
+{
+    const char *value = settings_newest(option);
+    struct web_address address;
+    struct error error;
+
+    return value[0] == '\0' || web_address_parse(value, &address, &error)
+               ? 0
+               : settings_refuse(cfg, option, error.text);
+}
+
 static const struct check {
     const char *key;
     cfg_validate_callback_t function;
@@ -425,6 +437,7 @@ static const struct check {
     {"refusal", check_refusal},
     {"local_domains", check_domain},
     {"exempt", check_pattern},
+    {"metrics", check_metrics},
 };
 
 void settings_check_register(cfg_t *cfg)

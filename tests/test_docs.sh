@@ -97,10 +97,12 @@ done
 sed -n 's/^ *CFG_[A-Z_]*("\([a-z_]*\)".*/\1/p' "$source/milter/settings.c" \
     >"$work/keys"
 {
-    items nixie.conf.5 'Who and where' 'The event log' 'Redis' 'The answer' 'Scopes' \
-        'Mailboxes' 'Verdict and policy' 'The delivery log' 'Delay notices' |
+    items nixie.conf.5 'Who and where' 'The event log' 'Redis' 'The answer' \
+        'Scopes' 'Mailboxes' 'Verdict and policy' 'The delivery log' \
+        'Delay notices' 'Metrics' |
         grep -vx -e off -e interval -e group -e flat -e ecs -e accept \
-            -e tempfail -e seen -e all -e none -e sendmail | grep '^[a-z][a-z_]*$'
+            -e tempfail -e seen -e all -e none -e sendmail |
+        grep '^[a-z][a-z_]*$'
     grep -qx '\.Ic fold_tags' "$man/nixie.conf.5" && echo fold_tags
 } >"$work/documented"
 same 'nixie.conf(5)' "$work/keys" "$work/documented"

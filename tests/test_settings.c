@@ -96,6 +96,9 @@ static void settings_errors_name_line_and_remedy(void **state)
         {"milter_socket = \"inet:99999@localhost\"\n", ":1:", "inet:PORT"},
         {"milter_socket = \"inet:8895\"\n", ":1:", "inet:PORT"},
         {"milter_socket = \"inet:8895@0.0.0.0\"\n", ":", "allow_remote_mta"},
+        {"metrics = \"9895\"\n", ":1:", "127.0.0.1:9895"},
+        {"metrics = \"0.0.0.0:9895\"\n", ":1:", "no address of loopback"},
+        {"metrics = \"127.0.0.1:0\"\n", ":1:", "1 to 65535"},
         {"redis_timeout_ms = 0\n", ":1:", "1 to 1000"},
         {"redis_timeout_ms = 99999\n", ":1:", "1 to 1000"},
         {"redis_timeout_ms = fast\n", ":1:", "redis_timeout_ms"},
@@ -521,6 +524,7 @@ static void settings_tell_what_needs_a_restart(void **state)
         {"event_log = \"/var/log/other.jsonl\"\n", "event_log"},
         {"maillog = {\"/a\"}\n", NULL},
         {"maillog = {}\n", "maillog"},
+        {"metrics = \"127.0.0.1:9895\"\n", "metrics"},
         {"maillog = {\"/a\", \"/b\"}\n", "maillog"},
         {"maillog = \"journal\"\n", "maillog"},
         {"maillog_trust = \"all\" maillog_rejections = \"all\"\n"

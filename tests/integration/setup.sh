@@ -7,7 +7,8 @@
 setup_build_packages=(gcc make autoconf automake libc6-dev pkg-config
     libmilter-dev libhiredis-dev libjansson-dev libconfuse-dev
     libglib2.0-dev libidn2-dev libpcre2-dev libsystemd-dev libarchive-dev
-    libcurl4-gnutls-dev libgmime-3.0-dev nettle-dev)
+    libcurl4-gnutls-dev libgmime-3.0-dev nettle-dev libmicrohttpd-dev
+    libncurses-dev)
 setup_server_packages=(postfix redis-server redis-tools python3)
 setup_test_packages=(libcmocka-dev python3-pytest python3-pytest-xdist
     python3-jsonschema miltertest jq mandoc gzip xz-utils zstd bzip2
