@@ -43,6 +43,9 @@ bool daemon_store_wait(struct daemon_store *store, int64_t seq, int timeout_ms);
 void daemon_store_state(struct daemon_store *store,
                         struct recorder_state *state);
 
+/* False while the breaker of the lookups is open. */
+bool daemon_store_answers(struct daemon_store *store);
+
 /* The recorder applies what is there, for at most timeout_ms. NULL: nothing. */
 void daemon_store_stop(struct daemon_store *store, int timeout_ms);
 

@@ -39,12 +39,24 @@ enum event_log_format {
     EVENT_LOG_ECS, /* event_ecs.h */
 };
 
+enum event_log_result {
+    EVENT_LOG_WRITTEN, /* in the file; with SYNC_GROUP on the disk */
+    EVENT_LOG_HELD,    /* in memory only, until the disk takes it; with
+                          SYNC_GROUP also: in the file, fdatasync(2) failed */
+    EVENT_LOG_LOST,    /* memory is full too: counted, a gap will tell */
+};
+
 struct event_log_options {
     const char *path; /* borrowed for the log's life, like node, version */
     const char *node;
     const char *version;
     enum event_log_sync sync;
     enum event_log_format format;
+    /* May be NULL: told of each event by the thread that appended it, without
+     * the lock; whatever becomes of it. */
+    void (*appended)(void *context, const struct event *event,
+                     enum event_log_result result);
+    void *context;
 };
 
 struct event_log;
@@ -58,13 +70,6 @@ struct event_log;
  */
 struct event_log *event_log_new(const struct event_log_options *options,
                                 struct instance *instance, struct error *error);
-
-enum event_log_result {
-    EVENT_LOG_WRITTEN, /* in the file; with SYNC_GROUP on the disk */
-    EVENT_LOG_HELD,    /* in memory only, until the disk takes it; with
-                          SYNC_GROUP also: in the file, fdatasync(2) failed */
-    EVENT_LOG_LOST,    /* memory is full too: counted, a gap will tell */
-};
 
 /* Sets event_id, node, instance, and seq: 0 unless it is in the file. */
 enum event_log_result event_log_append(struct event_log *log,

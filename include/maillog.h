@@ -44,11 +44,15 @@ struct maillog *maillog_start(const struct maillog_options *options,
 
 struct maillog_state {
     uint64_t lines, events;
+    uint64_t passed; /* lines that tell nothing of a message */
     int64_t behind_bytes;
     uint64_t truncations, lost_files;
     uint64_t unseen; /* outcomes of messages that nixie did not see come in */
 };
 void maillog_state(struct maillog *maillog, struct maillog_state *state);
+
+/* What of one source is not read yet, by its index in the setting. */
+int64_t maillog_behind(struct maillog *maillog, size_t source);
 
 void maillog_stop(struct maillog *maillog); /* takes it, or NULL */
 

@@ -96,6 +96,10 @@ struct maillog_follow_state {
 void maillog_follow_state(const struct maillog_follow *follow,
                           struct maillog_follow_state *state);
 
+/* The behind_bytes of one source; 0 where it is not known. */
+int64_t maillog_follow_behind(const struct maillog_follow *follow,
+                              size_t source);
+
 /* Makes a waiting _next() return, now and later. Safe in signal handlers. */
 void maillog_follow_stop(struct maillog_follow *follow);
 

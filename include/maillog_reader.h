@@ -60,6 +60,7 @@ bool maillog_reader_waits(const struct maillog_reader *reader);
 
 struct maillog_reader_state {
     uint64_t lines, outcomes, unseen;
+    uint64_t passed; /* lines that tell nothing */
 };
 void maillog_reader_state(const struct maillog_reader *reader,
                           struct maillog_reader_state *state);

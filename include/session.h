@@ -17,6 +17,7 @@
 #include "error.h"
 #include "event_log.h"
 #include "maillog_message.h"
+#include "metrics.h"
 #include "scope.h"
 #include "settings_share.h"
 #include "suppression.h"
@@ -68,6 +69,7 @@ struct session_services {
     struct client_rates *rates;
     struct unclassified *unclassified;
     struct trace_keys *trace_keys; /* NULL: no marks are made or believed */
+    struct metrics *metrics;
 };
 
 /* Tells libmilter of our callbacks; services is borrowed for ever. */

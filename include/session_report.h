@@ -31,6 +31,9 @@ bool session_report_body(struct session *session, struct text bytes);
 void session_report_end(const struct session_services *services,
                         struct session *session);
 
+/* What all readers hold at this moment. */
+size_t session_report_bytes(void);
+
 /* Forgets the message, wherever it ended, and gives all memory back. */
 void session_report_reset(struct session *session);
 

@@ -16,6 +16,7 @@
 #define NIXIE_SUPPRESSION_H
 
 #include "error.h"
+#include "latency.h"
 #include "mailbox.h"
 #include "redis_endpoint.h"
 #include "store_key.h"
@@ -31,6 +32,7 @@ enum suppression_result {
     SUPPRESSION_ALLOWED,
     SUPPRESSION_UNAVAILABLE, /* no answer in time: the setting decides */
 };
+#define SUPPRESSION_RESULTS 4
 
 struct suppression_entry {
     enum store_list list;
@@ -85,6 +87,14 @@ enum suppression_result suppression_find(struct suppression *list,
                                          const char *scope,
                                          struct suppression_entry *entry,
                                          struct error *error);
+
+/* What suppression_find() has been asked; borrowed, and goes on counting. */
+struct suppression_counts {
+    _Atomic uint64_t results[SUPPRESSION_RESULTS];
+    struct latency latency;
+};
+const struct suppression_counts *
+suppression_counts(const struct suppression *list);
 
 /* The keys that suppression_find() asks, in its order; false past the last. */
 bool suppression_candidate(const char *key_prefix,

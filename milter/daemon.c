@@ -5,6 +5,7 @@
 #include "client_rate.h"
 #include "clock.h"
 #include "control.h"
+#include "daemon_metrics.h"
 #include "daemon_privileges.h"
 #include "daemon_store.h"
 #include "event_log.h"
@@ -39,6 +40,7 @@
 #define TRACE_ROTATION_TICKS 3600
 #define IDLE_MTA_SECONDS     3600
 #define DRAIN_MS             3000 /* callbacks, then the recorder, at the end */
+#define WEB_ROUTES           2
 
 /* Why it is to end, if not for a signal that we took. */
 enum daemon_end {
@@ -62,6 +64,10 @@ struct daemon {
     struct maillog *maillog;
     struct delay_notices *notices;
     struct control *control;
+    struct metrics metrics;                /* what is counted */
+    struct daemon_metrics *daemon_metrics; /* what is asked */
+    struct web *web;                       /* NULL: nobody may ask */
+    struct web_route routes[WEB_ROUTES];
 
     ino_t socket_inode;
     pthread_t care_thread;
@@ -86,6 +92,7 @@ static void reload(struct daemon *daemon)
     }
 
     if (settings == NULL) {
+        metrics_add(&daemon->metrics.reloads_failed, 1);
         log_error("configuration not reloaded, the old one stays: %s",
                   error.text);
         return;
@@ -338,6 +345,8 @@ static bool start_log(struct daemon *daemon, struct error *error)
         .node = settings->node,
         .version = PACKAGE_VERSION,
         .sync = settings->event_log_sync,
+        .appended = metrics_event,
+        .context = &daemon->metrics,
         .format = settings->event_log_format,
     };
 
@@ -427,6 +436,39 @@ static bool start_maillog(struct daemon *daemon, struct error *error)
     return daemon->maillog != NULL;
 }
 
+static bool start_web(struct daemon *daemon, struct error *error)
+{
+    const struct daemon_metrics_parts parts = {
+        .counts = &daemon->metrics,
+        .settings = daemon->share,
+        .log = daemon->log,
+        .store = daemon->store,
+        .maillog = daemon->maillog,
+        .trace_keys = daemon->trace_keys,
+        .instance = instance_id(daemon->instance),
+    };
+    const struct web_options options = {
+        .listen = daemon->fixed->metrics,
+        .routes = daemon->routes,
+        .route_count = WEB_ROUTES,
+    };
+
+    if (options.listen[0] == '\0') {
+        return true;
+    }
+    daemon->daemon_metrics = daemon_metrics_new(&parts);
+    if (daemon->daemon_metrics == NULL) {
+        error_set(error, "out of memory");
+        return false;
+    }
+    daemon->routes[0] = (struct web_route){"/metrics", daemon_metrics_answer,
+                                           daemon->daemon_metrics};
+    daemon->routes[1] = (struct web_route){
+        "/healthz", daemon_metrics_answer_health, daemon->daemon_metrics};
+    daemon->web = web_start(&options, error);
+    return daemon->web != NULL;
+}
+
 static bool start_thread(pthread_t *thread, void *(*body)(void *),
                          struct daemon *daemon, struct error *error)
 {
@@ -497,7 +539,8 @@ static bool start(struct daemon *daemon, struct session_services *services,
     (void)umask(0027);
     daemon_raise_limits();
     if (!start_log(daemon, error) || !start_store(daemon, error) ||
-        !start_trace(daemon, error) || !start_maillog(daemon, error)) {
+        !start_trace(daemon, error) || !start_maillog(daemon, error) ||
+        !start_web(daemon, error)) {
         return false;
     }
     *services = (struct session_services){
@@ -508,6 +551,7 @@ static bool start(struct daemon *daemon, struct session_services *services,
         .rates = daemon->rates,
         .unclassified = daemon_store_unclassified(daemon->store),
         .trace_keys = daemon->trace_keys,
+        .metrics = &daemon->metrics,
     };
     return session_register(services, error) && open_socket(daemon, error) &&
            start_thread(&daemon->care_thread, look_after, daemon, error);
@@ -538,6 +582,7 @@ static void stop(struct daemon *daemon, bool started)
         (void)pthread_join(daemon->care_thread, NULL);
         session_event_sum_up(daemon->log, daemon->rates);
     }
+    web_stop(daemon->web); /* it asks all others */
     control_stop(daemon->control);
     maillog_stop(daemon->maillog);
     delay_notices_stop(daemon->notices);

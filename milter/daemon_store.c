@@ -271,6 +271,16 @@ void daemon_store_state(struct daemon_store *store,
     recorder_state(store->recorder, state);
 }
 
+bool daemon_store_answers(struct daemon_store *store)
+{
+    bool down;
+
+    (void)pthread_mutex_lock(&store->lock);
+    down = store->lookups_down;
+    (void)pthread_mutex_unlock(&store->lock);
+    return !down;
+}
+
 void daemon_store_stop(struct daemon_store *store, int timeout_ms)
 {
     struct recorder *recorder;

@@ -231,6 +231,16 @@ static enum event_log_result append_lines(struct event_log *log,
     return result;
 }
 
+static enum event_log_result tell(const struct event_log *log,
+                                  const struct event *events, size_t count,
+                                  enum event_log_result result)
+{
+    for (size_t i = 0; log->options.appended != NULL && i < count; i++) {
+        log->options.appended(log->options.context, &events[i], result);
+    }
+    return result;
+}
+
 enum event_log_result event_log_append(struct event_log *log,
                                        struct event *event)
 {
@@ -238,7 +248,7 @@ enum event_log_result event_log_append(struct event_log *log,
     struct event_line line;
 
     event_log_writer_render(&log->writer, event, bytes, &line);
-    return append_lines(log, &line, event, 1);
+    return tell(log, event, 1, append_lines(log, &line, event, 1));
 }
 
 /*
@@ -301,7 +311,8 @@ enum event_log_result event_log_append_all(struct event_log *log,
     if (lines != NULL) {
         bytes = render_all(log, events, lines, count);
     }
-    result = bytes != NULL ? append_lines(log, lines, events, count)
+    result = bytes != NULL ? tell(log, events, count,
+                                  append_lines(log, lines, events, count))
                            : append_each(log, events, count);
     free(bytes);
     free(lines);

@@ -38,7 +38,8 @@ struct maillog {
     struct source {       /* what is given of each, and not marked */
         char position[MAILLOG_POSITION_SIZE];
         uint64_t lines;
-        bool begun; /* it has given a line, or its place is told */
+        bool begun;           /* it has given a line, or its place is told */
+        int64_t behind_bytes; /* guarded by lock, like state */
     } * sources;
     size_t source_count;
     struct maillog_claim **claims; /* of each in the settings */
@@ -69,7 +70,12 @@ static void publish(struct maillog *maillog)
         .truncations = followed.truncations,
         .lost_files = followed.lost_files,
         .unseen = read.unseen,
+        .passed = read.passed,
     };
+    for (size_t i = 0; i < maillog->source_count; i++) {
+        maillog->sources[i].behind_bytes =
+            maillog_follow_behind(maillog->follow, i);
+    }
     (void)pthread_mutex_unlock(&maillog->lock);
 }
 
@@ -78,6 +84,18 @@ void maillog_state(struct maillog *maillog, struct maillog_state *state)
     (void)pthread_mutex_lock(&maillog->lock);
     *state = maillog->state;
     (void)pthread_mutex_unlock(&maillog->lock);
+}
+
+int64_t maillog_behind(struct maillog *maillog, size_t source)
+{
+    int64_t behind = 0;
+
+    (void)pthread_mutex_lock(&maillog->lock);
+    if (source < maillog->source_count) {
+        behind = maillog->sources[source].behind_bytes;
+    }
+    (void)pthread_mutex_unlock(&maillog->lock);
+    return behind;
 }
 
 /* ---- into the event log -------------------------------------------------- */
@@ -347,6 +365,7 @@ static void *run(void *context)
             break;
         }
         if (clock_monotonic_ms() >= maillog->look_ms) {
+            publish(maillog);
             look_at_schedule(maillog);
         }
         if (clock_monotonic_ms() >= maillog->mark_ms) {

@@ -645,6 +645,17 @@ void maillog_follow_state(const struct maillog_follow *follow,
     }
 }
 
+int64_t maillog_follow_behind(const struct maillog_follow *follow,
+                              size_t source)
+{
+    struct maillog_follow_state state = {0};
+
+    if (source < follow->count && follow->source[source].file != NULL) {
+        maillog_file_state(follow->source[source].file, &state);
+    }
+    return state.behind_bytes;
+}
+
 void maillog_follow_stop(struct maillog_follow *follow)
 {
     const uint64_t one = 1;

@@ -373,6 +373,7 @@ bool maillog_reader_line(struct maillog_reader *reader,
 
     reader->state.lines++;
     if (kind == MAILLOG_NOTHING) {
+        reader->state.passed++;
         return true;
     }
     *clock_of(reader, line) = record.timestamp_us;

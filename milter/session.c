@@ -68,6 +68,8 @@ static struct session *session_of(SMFICTX *ctx)
             return NULL;
         }
         make_id(session->id);
+        metrics_add(&services->metrics->sessions, 1);
+        atomic_fetch_add(&services->metrics->sessions_open, 1);
     }
     return session;
 }
@@ -367,6 +369,8 @@ static sfsistat check_recipient(SMFICTX *ctx, struct session *session,
     struct envelope_answer answer;
 
     envelope_check(&question, &answer);
+    metrics_add(&services->metrics->verdicts[answer.verdict], 1);
+    latency_add(&services->metrics->checks, clock_monotonic_us() - began_us);
     switch (answer.verdict) {
     case ENVELOPE_PASS:
         return accept_recipient(session, recipient);
@@ -586,6 +590,7 @@ static sfsistat on_close(SMFICTX *ctx, struct session *session)
         return SMFIS_CONTINUE;
     }
     end_transaction(session);
+    atomic_fetch_sub(&services->metrics->sessions_open, 1);
     (void)smfi_setpriv(ctx, NULL);
     free(session->listener);
     free(session->client_ip);

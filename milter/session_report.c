@@ -30,6 +30,11 @@ static struct text known(const char *string)
     return string[0] == '\0' ? (struct text){NULL, 0} : text_of(string);
 }
 
+size_t session_report_bytes(void)
+{
+    return atomic_load(&held);
+}
+
 /* --- as the message passes ------------------------------------------------ */
 
 /* Too many at once: of these the headers count, and what was held by then. */
@@ -358,6 +363,7 @@ static void tell_all(const struct session_services *services,
     if (telling.judge != NULL && telling.scratch != NULL) {
         tell_each(&telling);
     } else {
+        metrics_add(&services->metrics->reports_failed, 1);
         log_error("%s: a report was not read: no memory, or no bounce rules",
                   session->transaction.id);
     }
@@ -376,10 +382,12 @@ void session_report_end(const struct session_services *services,
         return;
     }
     if (!report_end(session->report, &report)) {
+        metrics_add(&services->metrics->reports_failed, 1);
         log_error("%s: a report was not read: out of memory",
                   session->transaction.id);
         return;
     }
+    metrics_add(&services->metrics->reports[report.kind], 1);
     if (report.kind != REPORT_NONE) {
         tell_all(services, session, &report);
     }

@@ -12,6 +12,7 @@ struct suppression {
     struct suppression_pool *pool;
     const char *key_prefix;
     int timeout_ms;
+    struct suppression_counts counts;
 };
 
 /* What one lookup asks for: its keys are numbered, none is stored. */
@@ -375,11 +376,9 @@ static enum suppression_result ask_patiently(struct lookup *lookup,
     return result;
 }
 
-enum suppression_result suppression_find(struct suppression *list,
-                                         const struct mailbox *mailbox,
-                                         const char *scope,
-                                         struct suppression_entry *entry,
-                                         struct error *error)
+static enum suppression_result
+find(struct suppression *list, const struct mailbox *mailbox, const char *scope,
+     struct suppression_entry *entry, struct error *error)
 {
     struct lookup lookup = {
         .deadline_ms = clock_monotonic_ms() + list->timeout_ms,
@@ -403,6 +402,27 @@ enum suppression_result suppression_find(struct suppression *list,
     }
     suppression_pool_give(list->pool, &loan);
     return result;
+}
+
+enum suppression_result suppression_find(struct suppression *list,
+                                         const struct mailbox *mailbox,
+                                         const char *scope,
+                                         struct suppression_entry *entry,
+                                         struct error *error)
+{
+    const int64_t began_us = clock_monotonic_us();
+    enum suppression_result result = find(list, mailbox, scope, entry, error);
+
+    (void)atomic_fetch_add_explicit(&list->counts.results[result], 1,
+                                    memory_order_relaxed);
+    latency_add(&list->counts.latency, clock_monotonic_us() - began_us);
+    return result;
+}
+
+const struct suppression_counts *
+suppression_counts(const struct suppression *list)
+{
+    return &list->counts;
 }
 
 struct suppression *suppression_new(const struct suppression_options *options,

@@ -76,8 +76,8 @@ command -v mandoc >/dev/null || exit 77
 
 # mandoc looks for what .Xr names among the installed pages only, so that our
 # own are looked for here.
-for page in nixied.8 nixie.1 nixie.conf.5 nixie-events.7 nixie-redis.7 \
-    bounce-rules.5; do
+for page in nixied.8 nixie.1 nixie.conf.5 nixie-events.7 nixie-metrics.7 \
+    nixie-redis.7 bounce-rules.5; do
     [ -f "$man/$page" ] || fail "$page is missing"
     mandoc -T lint "$man/$page" 2>/dev/null |
         grep -v 'referenced manual not found: Xr ' >"$work/lint"
