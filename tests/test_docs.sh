@@ -216,6 +216,22 @@ sed -n 's/^ *{"\([a-z-]*\)", \(no\|required\)_argument, .*/\1/p' \
 long_options nixied.8 >"$work/documented"
 same 'nixied(8), options' "$work/options" "$work/documented"
 
+# --- metrics ----------------------------------------------------------------
+
+# The section of the page is held against the table by tests/test_metrics; here
+# what examples and the dashboard ask for. Of a histogram its parts are asked.
+sed -n 's/^    {"\(nixie_[a-z_]*\)",.*/\1/p' "$source/milter/metrics.c" \
+    >"$work/metrics"
+for file in packaging/man/nixie-metrics.7 packaging/grafana/nixie.json; do
+    tr -c 'a-z_' '\n' <"$source/$file" | grep '^nixie_.' |
+        sed 's/_seconds_\(bucket\|sum\|count\)$/_seconds/' >"$work/asked"
+    holds "$file, metrics" "$work/asked" "$work/metrics"
+done
+if command -v jq >/dev/null; then
+    jq -e '.panels | length > 10' "$source/packaging/grafana/nixie.json" \
+        >"$work/output" 2>&1 || fail "grafana/nixie.json: $(cat "$work/output")"
+fi
+
 # --- the sample configuration loads -----------------------------------------
 
 # As shipped, and with every default in place of its comment. The host need not
