@@ -29,7 +29,7 @@ enum command_status {
     COMMAND_FAULT = 2, /* wrong usage, or the environment is not right */
 };
 
-#define COMMAND_OPTIONS_MAX   8
+#define COMMAND_OPTIONS_MAX   12
 #define COMMAND_ARGUMENTS_ANY 1000000
 
 struct command_option {
