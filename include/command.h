@@ -150,6 +150,7 @@ enum command_status command_why(const struct command_call *call);
 enum command_status command_mailbox_keys(const struct command_call *call);
 enum command_status command_mailbox_history(const struct command_call *call);
 enum command_status command_tail(const struct command_call *call);
+enum command_status command_top(const struct command_call *call);
 enum command_status command_classify(const struct command_call *call);
 enum command_status command_report(const struct command_call *call);
 enum command_status command_maillog(const struct command_call *call);
