@@ -2,12 +2,12 @@
  * web.h - the HTTP listener of nixied: read-only, small, on loopback
  *
  * Serves GET and HEAD of the routes it is given, each exactly by its path or,
- * when the path ends with a slash, by what begins with it. Anything else is
- * answered 404, 405 or 431. No cookie, no state, nothing is written.
+ * when the path ends with a slash, by what begins with it; "/" is itself alone.
+ * Anything else is answered 400, 404, 405, 421 or 431. No cookie, no state, nothing is written.
  *
  * Source   setting metrics, HOST:PORT; IPv6 in brackets.
- * Waits    an answer may ask Redis: web has threads of its own, a few, and
- *          bounded connections; mail never waits for it.
+ * Waits    an answer may ask Redis: web has threads of its own, one a
+ *          connection, and bounded connections; mail never waits for it.
  * Threads  answers of several requests run at the same time.
  */
 #ifndef NIXIE_WEB_H

@@ -17,8 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define THREADS        2
-#define CONNECTIONS    32
+#define CONNECTIONS    64 /* and threads; more are closed at once */
 #define BACKLOG        32
 #define REQUEST_MEMORY (16 * 1024) /* its line and headers, and ours */
 #define TARGET_MAX     4096        /* bytes of path and arguments */
@@ -210,7 +209,7 @@ static const struct web_route *find_route(const struct web_options *options,
         if (text_is(path, route->path)) {
             return route;
         }
-        if (length > longest && route->path[length - 1] == '/' &&
+        if (length > longest && length > 1 && route->path[length - 1] == '/' &&
             path.length > length &&
             memcmp(path.bytes, route->path, length) == 0) {
             found = route;
@@ -385,13 +384,18 @@ static bool bind_listener(struct web *web, const struct web_address *address,
     return true;
 }
 
+/*
+ * A thread each: of a few that are shared, a page that waits for Redis would
+ * hold up whoever asks whether nixied is well.
+ */
 static bool serve(struct web *web)
 {
     web->daemon = MHD_start_daemon(
-        MHD_USE_AUTO_INTERNAL_THREAD | MHD_USE_ERROR_LOG, 0, NULL, NULL,
-        respond, web, MHD_OPTION_EXTERNAL_LOGGER, tell, (void *)NULL,
-        MHD_OPTION_LISTEN_SOCKET, web->listener, MHD_OPTION_THREAD_POOL_SIZE,
-        (unsigned)THREADS, MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS,
+        MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_THREAD_PER_CONNECTION |
+            MHD_USE_POLL | MHD_USE_ERROR_LOG,
+        0, NULL, NULL, respond, web, MHD_OPTION_EXTERNAL_LOGGER, tell,
+        (void *)NULL, MHD_OPTION_LISTEN_SOCKET, web->listener,
+        MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS,
         MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_S,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)REQUEST_MEMORY,
         MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_URI_LOG_CALLBACK,
