@@ -3,7 +3,8 @@
  *
  * Serves GET and HEAD of the routes it is given, each exactly by its path or,
  * when the path ends with a slash, by what begins with it; "/" is itself alone.
- * Anything else is answered 400, 404, 405, 421 or 431. No cookie, no state, nothing is written.
+ * Anything else is answered 400, 404, 405, 421 or 431. No cookie, no state,
+ * nothing is written.
  *
  * Source   setting metrics, HOST:PORT; IPv6 in brackets.
  * Waits    an answer may ask Redis: web has threads of its own, one a
