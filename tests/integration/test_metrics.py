@@ -62,6 +62,7 @@ def watched(stack_maker, world):
     made = stack_maker(maillog=[world.postfix.log],
                        metrics=f"127.0.0.1:{port}")
     made.page = Page(port)
+    made.page.wait("nixie_recorder_connected", 1, "the recorder is there")
     return made
 
 
