@@ -120,7 +120,12 @@ bool command_pattern(const struct command_call *call, const char *typed,
 bool command_new_pattern(const struct command_call *call, const char *typed,
                          struct mailbox_pattern *pattern);
 
-/* The same for --scope: NULL if not given; false after a complaint. */
+/* Why an entry for it would hardly match anything; NULL: it may well. */
+const char *command_pattern_fault(const struct settings *settings,
+                                  struct text typed,
+                                  const struct mailbox_pattern *pattern);
+
+/* The value of --scope: NULL if not given; false after a complaint. */
 bool command_scope(const struct command_call *call, const char **scope);
 
 /* One mailbox, no pattern; false after a complaint. */
@@ -137,6 +142,9 @@ bool command_time(const char *value, int64_t *us);
 bool command_when(const struct command_call *call, const char *name,
                   int64_t now_us, int64_t *us);
 
+/* The same, or a duration from now on: "30d". */
+bool command_expiry(const char *value, int64_t now_us, int64_t *us);
+
 /* Who typed it: behind sudo the one who called it. */
 void command_login(char *name, size_t size);
 
@@ -146,6 +154,8 @@ enum command_status command_list_del(const struct command_call *call);
 enum command_status command_list_show(const struct command_call *call);
 enum command_status command_list_list(const struct command_call *call);
 enum command_status command_release(const struct command_call *call);
+enum command_status command_import(const struct command_call *call);
+enum command_status command_export(const struct command_call *call);
 enum command_status command_why(const struct command_call *call);
 enum command_status command_mailbox_keys(const struct command_call *call);
 enum command_status command_mailbox_history(const struct command_call *call);

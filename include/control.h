@@ -11,6 +11,8 @@
  * for answers; these come in order. Behind an error the server hangs up and
  * takes no more of that connection.
  *
+ * What comes in thousands comes in a batch, with one answer: control_batch.h.
+ *
  * The server takes root and its own user only, one connection after the
  * other; who brings no whole line for 2 s is hung up on.
  *
@@ -27,6 +29,7 @@
 #include <stdint.h>
 
 #define CONTROL_TOGETHER 500 /* requests of a connection: others wait */
+#define CONTROL_PIECE    64  /* of a batch are logged at once */
 
 struct control_answer {
     int64_t seq;
@@ -45,6 +48,13 @@ struct control_options {
      */
     bool (*applied)(void *context, int64_t seq, int timeout_ms);
     void *context;
+    /*
+     * Of a batch (control_batch.h), up to CONTROL_PIECE: logs them, *done of
+     * them, and the last of these has answer->seq. NULL: handle(), for each.
+     */
+    bool (*handle_all)(void *context, struct event *events, size_t count,
+                       size_t *done, struct control_answer *answer,
+                       struct error *error);
 };
 
 struct control;

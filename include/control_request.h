@@ -32,6 +32,9 @@ struct control_request;
 struct control_request *control_request_decode(const char *line, size_t length,
                                                struct event *event,
                                                struct error *error);
+/* The number of requests in {"batch":N}; 0: it is no such line. */
+size_t control_request_batch(const char *line, size_t length);
+
 void control_request_free(struct control_request *request); /* or NULL */
 
 #endif

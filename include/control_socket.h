@@ -10,6 +10,9 @@
 #ifndef NIXIE_CONTROL_SOCKET_H
 #define NIXIE_CONTROL_SOCKET_H
 
+#include "control.h"
+
+#include <poll.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -33,5 +36,15 @@ bool control_socket_wait(int descriptor, short what, int stop,
 
 bool control_socket_send(int connection, const char *bytes, size_t length,
                          int stop, int64_t deadline_ms);
+
+/* Of a client: DONE with *connection, to be closed; else as control_send(). */
+enum control_result control_client_open(const char *state_dir,
+                                        int64_t deadline_ms, int *connection,
+                                        struct error *error);
+
+/* What a line of the server's says. */
+enum control_result control_client_understand(const char *line, size_t length,
+                                              struct control_answer *answer,
+                                              struct error *error);
 
 #endif

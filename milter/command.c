@@ -359,15 +359,14 @@ static bool has_bad_domain(struct text typed,
            strstr(pattern->domain, "\xef\xbf\xbd") != NULL;
 }
 
-/* Why an entry for it would hardly refuse anything; NULL: it may well. */
-static const char *fault_of_new(const struct command_call *call,
-                                struct text typed,
-                                const struct mailbox_pattern *pattern)
+const char *command_pattern_fault(const struct settings *settings,
+                                  struct text typed,
+                                  const struct mailbox_pattern *pattern)
 {
     struct command_store_key key;
 
-    if (command_store_parse(call->settings, STORE_SUPPRESS, typed, &key) ||
-        command_store_parse(call->settings, STORE_ALLOW, typed, &key)) {
+    if (command_store_parse(settings, STORE_SUPPRESS, typed, &key) ||
+        command_store_parse(settings, STORE_ALLOW, typed, &key)) {
         return "this is a key: write only the pattern in it, and its scope as "
                "--scope";
     }
@@ -391,7 +390,7 @@ bool command_new_pattern(const struct command_call *call, const char *typed,
     if (!command_pattern(call, typed, pattern)) {
         return false;
     }
-    fault = fault_of_new(call, text_of(typed), pattern);
+    fault = command_pattern_fault(call->settings, text_of(typed), pattern);
     if (fault == NULL) {
         return true;
     }
@@ -514,6 +513,17 @@ bool command_when(const struct command_call *call, const char *name,
                      "2026-12-24T18:00:00Z",
                      name, text_escape(text_of(value), shown, sizeof shown));
     return false;
+}
+
+bool command_expiry(const char *value, int64_t now_us, int64_t *us)
+{
+    int64_t seconds;
+
+    if (clock_parse_duration(value, &seconds)) {
+        *us = now_us + seconds * 1000000;
+        return true;
+    }
+    return command_time(value, us);
 }
 
 void command_login(char *name, size_t size)

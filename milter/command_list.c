@@ -77,18 +77,6 @@ static bool check_reason(const struct command_call *call)
     return false;
 }
 
-/* "30d", "2026-12-24", "2026-12-24T18:00:00Z". */
-static bool parse_expiry(const char *value, int64_t now_us, int64_t *us)
-{
-    int64_t seconds;
-
-    if (clock_parse_duration(value, &seconds)) {
-        *us = now_us + seconds * 1000000;
-        return true;
-    }
-    return command_time(value, us);
-}
-
 static bool take_expiry(struct change *change)
 {
     const char *value = command_value(change->call, "expires");
@@ -100,7 +88,7 @@ static bool take_expiry(struct change *change)
         return true;
     }
     (void)text_escape(text_of(value), shown, sizeof shown);
-    if (!parse_expiry(value, now_us, &us)) {
+    if (!command_expiry(value, now_us, &us)) {
         command_complain(change->call,
                          "--expires \"%s\": write 30d, 2026-12-24 or "
                          "2026-12-24T18:00:00Z",

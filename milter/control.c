@@ -1,6 +1,7 @@
 #include "control.h"
 
 #include "clock.h"
+#include "control_batch.h"
 #include "control_request.h"
 #include "control_socket.h"
 #include "event_json.h"
@@ -35,6 +36,13 @@ struct conversation {
     size_t used;
     struct control_answer answers[TOGETHER]; /* not sent yet */
     size_t answer_count;
+    /* of a batch: */
+    size_t batch; /* requests that it brings; 0: it is none */
+    size_t logged;
+    struct control_answer last;                   /* of those */
+    struct control_request *piece[CONTROL_PIECE]; /* not logged yet */
+    struct event events[CONTROL_PIECE];
+    size_t piece_count;
 };
 
 struct control {
@@ -109,6 +117,108 @@ static void end_with(struct control *control, const struct error *error)
     answer_error(control->conversation.connection, control->stop, error);
 }
 
+/* ---- a batch ---- */
+
+static bool log_each(struct control *control, size_t *done, struct error *error)
+{
+    struct conversation *conversation = &control->conversation;
+
+    for (*done = 0; *done < conversation->piece_count; (*done)++) {
+        if (!control->options.handle(control->options.context,
+                                     &conversation->events[*done],
+                                     &conversation->last, error)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Others who write to the log have their turn between two pieces. */
+static bool log_piece(struct control *control, struct error *error)
+{
+    struct conversation *conversation = &control->conversation;
+    size_t done = 0;
+    bool logged =
+        control->options.handle_all == NULL
+            ? log_each(control, &done, error)
+            : control->options.handle_all(
+                  control->options.context, conversation->events,
+                  conversation->piece_count, &done, &conversation->last, error);
+
+    conversation->logged += done;
+    for (size_t i = 0; i < conversation->piece_count; i++) {
+        control_request_free(conversation->piece[i]);
+    }
+    conversation->piece_count = 0;
+    return logged;
+}
+
+static void answer_batch(struct control *control, const struct error *error)
+{
+    struct conversation *conversation = &control->conversation;
+    struct control_answer *last = &conversation->last;
+    json_t *answer;
+
+    if (error == NULL && !last->applied && last->seq > 0 &&
+        control->options.applied != NULL) {
+        last->applied = control->options.applied(control->options.context,
+                                                 last->seq, APPLY_MS);
+    }
+    answer = json_pack("{s:I,s:I,s:b}", "logged",
+                       (json_int_t)conversation->logged, "seq",
+                       (json_int_t)last->seq, "applied", last->applied ? 1 : 0);
+    if (error != NULL) {
+        char escaped[ERROR_SIZE];
+
+        (void)text_escape(text_of(error->text), escaped, sizeof escaped);
+        (void)json_object_set_new(answer, "error", json_string(escaped));
+    }
+    answer_with(conversation->connection, control->stop, answer);
+}
+
+static bool serve_of_batch(struct control *control, const char *line,
+                           size_t length)
+{
+    struct conversation *conversation = &control->conversation;
+    struct error error = {"nixied cannot log it"};
+    size_t at = conversation->piece_count;
+    bool taken = true;
+
+    conversation->piece[at] =
+        control_request_decode(line, length, &conversation->events[at], &error);
+    conversation->requests++;
+    if (conversation->piece[at] != NULL) {
+        conversation->piece_count++;
+    } else {
+        taken = false;
+    }
+    if (!taken || conversation->piece_count == CONTROL_PIECE ||
+        conversation->requests == conversation->batch) {
+        struct error kept = error; /* what comes first counts */
+        bool logged = log_piece(control, &error);
+
+        if (!taken || !logged) {
+            answer_batch(control, taken ? &error : &kept);
+            return false;
+        }
+    }
+    if (conversation->requests < conversation->batch) {
+        return true;
+    }
+    answer_batch(control, NULL);
+    return false;
+}
+
+/* Whoever hangs up in the middle has what it brought logged. */
+static void end_batch(struct control *control)
+{
+    struct error unheard;
+
+    if (control->conversation.piece_count > 0) {
+        (void)log_piece(control, &unheard);
+    }
+}
+
 static bool serve_line(struct control *control, const char *line, size_t length)
 {
     struct conversation *conversation = &control->conversation;
@@ -116,9 +226,21 @@ static bool serve_line(struct control *control, const char *line, size_t length)
         &conversation->answers[conversation->answer_count];
     struct error error = {"nixied cannot log it"};
     struct event event;
-    struct control_request *request =
-        control_request_decode(line, length, &event, &error);
+    struct control_request *request;
     bool logged;
+
+    if (conversation->batch > 0) {
+        return serve_of_batch(control, line, length);
+    }
+    if (conversation->requests == 0) {
+        conversation->batch = control_request_batch(line, length);
+        if (conversation->batch > 0 &&
+            conversation->batch <= CONTROL_BATCH_MAX) {
+            return true;
+        }
+        conversation->batch = 0;
+    }
+    request = control_request_decode(line, length, &event, &error);
 
     *answer = (struct control_answer){0, false};
     logged =
@@ -232,6 +354,10 @@ static void serve(struct control *control, int connection)
     conversation->requests = 0;
     conversation->used = 0;
     conversation->answer_count = 0;
+    conversation->batch = 0;
+    conversation->logged = 0;
+    conversation->last = (struct control_answer){0, false};
+    conversation->piece_count = 0;
     if (!is_trusted(connection)) {
         error_set(&error, "only root and the user of nixied may ask");
         answer_error(connection, control->stop, &error);
@@ -242,6 +368,7 @@ static void serve(struct control *control, int connection)
         deadline_ms = clock_monotonic_ms() + CONTROL_CLIENT_MS;
     } while (receive(control, deadline_ms) &&
              serve_lines(control, deadline_ms));
+    end_batch(control);
     answer_all(control);
 }
 

@@ -50,10 +50,9 @@ static bool connect_before(int connection, const struct sockaddr_un *address,
     return true;
 }
 
-/* DONE with *connection, the caller's; else as control_send(). */
-static enum control_result open_connection(const char *state_dir,
-                                           int64_t deadline_ms, int *connection,
-                                           struct error *error)
+enum control_result control_client_open(const char *state_dir,
+                                        int64_t deadline_ms, int *connection,
+                                        struct error *error)
 {
     enum control_result result = CONTROL_DONE;
     struct sockaddr_un address;
@@ -77,9 +76,9 @@ static enum control_result open_connection(const char *state_dir,
     return result;
 }
 
-static enum control_result understand(const char *line, size_t length,
-                                      struct control_answer *answer,
-                                      struct error *error)
+enum control_result control_client_understand(const char *line, size_t length,
+                                              struct control_answer *answer,
+                                              struct error *error)
 {
     enum control_result result = CONTROL_UNKNOWN;
     json_t *root = json_loadb(line, length, 0, NULL);
@@ -183,8 +182,9 @@ static enum control_result take_answers(struct exchange *exchange,
 
     while (result == CONTROL_DONE && exchange->done < exchange->count &&
            (newline = memchr(begin, '\n', (size_t)(end - begin))) != NULL) {
-        result = understand(begin, (size_t)(newline - begin),
-                            &exchange->answers[exchange->done], error);
+        result = control_client_understand(begin, (size_t)(newline - begin),
+                                           &exchange->answers[exchange->done],
+                                           error);
         exchange->done += result == CONTROL_DONE;
         exchange->deadline_ms = clock_monotonic_ms() + exchange->timeout_ms;
         begin = newline + 1;
@@ -278,8 +278,8 @@ enum control_result control_send_all(const char *state_dir,
         encoded = append_line(exchange, &events[i], error);
     }
     if (encoded) {
-        result = open_connection(state_dir, exchange->deadline_ms,
-                                 &exchange->connection, error);
+        result = control_client_open(state_dir, exchange->deadline_ms,
+                                     &exchange->connection, error);
     }
     if (result == CONTROL_DONE) {
         result = run(exchange, error);
@@ -306,8 +306,8 @@ enum control_result control_probe(const char *state_dir, struct error *error)
 {
     int connection;
     enum control_result result =
-        open_connection(state_dir, clock_monotonic_ms() + CONTROL_CLIENT_MS,
-                        &connection, error);
+        control_client_open(state_dir, clock_monotonic_ms() + CONTROL_CLIENT_MS,
+                            &connection, error);
 
     control_socket_close(connection);
     return result;

@@ -66,6 +66,9 @@ static const struct request_member {
     {"suppression_expires_at", offsetof(struct event, suppression_expires_at),
      64, is_time},
     {"suppression_mode", offsetof(struct event, suppression_mode), 16, is_mode},
+    {"suppression_evidence", offsetof(struct event, suppression_evidence), 2000,
+     is_any},
+    {"failure_type", offsetof(struct event, failure_type), 16, is_any},
 };
 #define REQUEST_MEMBERS (sizeof request_members / sizeof request_members[0])
 
@@ -223,6 +226,25 @@ struct control_request *control_request_decode(const char *line, size_t length,
 fail:
     control_request_free(request);
     return NULL;
+}
+
+size_t control_request_batch(const char *line, size_t length)
+{
+    static const char head[] = "{\"batch\":";
+    const size_t head_length = sizeof head - 1;
+    size_t count = 0;
+
+    if (length < head_length + 2 || length > head_length + 5 ||
+        memcmp(line, head, head_length) != 0 || line[length - 1] != '}') {
+        return 0;
+    }
+    for (size_t i = head_length; i < length - 1; i++) {
+        if (line[i] < '0' || line[i] > '9') {
+            return 0;
+        }
+        count = count * 10 + (size_t)(line[i] - '0');
+    }
+    return count;
 }
 
 void control_request_free(struct control_request *request)

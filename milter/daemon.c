@@ -138,6 +138,31 @@ static bool change_list(void *context, struct event *event,
     return false;
 }
 
+/* What the log could not take is not done, and what follows neither. */
+static bool change_lists(void *context, struct event *events, size_t count,
+                         size_t *done, struct control_answer *answer,
+                         struct error *error)
+{
+    struct daemon *daemon = context;
+
+    for (size_t i = 0; i < count; i++) {
+        events[i].timestamp_us = clock_now_us();
+        events[i].origin = text_of("command");
+    }
+    if (event_log_append_all(daemon->log, events, count) != EVENT_LOG_LOST) {
+        *done = count;
+        answer->seq = events[count - 1].seq;
+        answer->applied = false;
+        return true;
+    }
+    for (*done = 0; *done < count && events[*done].seq > 0; (*done)++) {
+        answer->seq = events[*done].seq;
+    }
+    error_set(error, "the event log cannot be written; free space in its "
+                     "folder and try again");
+    return false;
+}
+
 static bool change_applied(void *context, int64_t seq, int timeout_ms)
 {
     struct daemon *daemon = context;
@@ -375,6 +400,7 @@ static bool start_store(struct daemon *daemon, struct error *error)
         .handle = change_list,
         .applied = change_applied,
         .context = daemon,
+        .handle_all = change_lists,
     };
 
     daemon->store = daemon_store_start(&options, error);

@@ -41,6 +41,37 @@
     "nixied of this host logs the change and writes it to Redis. Without\n"    \
     "nixied on this host it is written straight to Redis.\n"
 
+#define IMPORT_DETAIL                                                          \
+    "CSV with a line of names, or JSON Lines; told by the content. Names of\n" \
+    "columns: pattern (or address, recipient, email), scope, reason, type,\n"  \
+    "note, by, origin, added_at, expires_at, mode, evidence; exports of\n"     \
+    "SparkPost, Amazon SES, SendGrid, Mailgun and Postmark are known by "      \
+    "theirs.\nWhat is there already costs no event. Interrupted, the same "    \
+    "command goes on\nwhere it was. Exit status 1 when a row was bad.\n"
+
+#define IMPORT_OPTIONS                                                         \
+    {"format", 'f', "FORM", "csv or jsonl, whatever it looks like"},           \
+        {"preset", 'p', "SERVICE",                                             \
+         "columns of sparkpost, ses, sendgrid, mailgun, postmark"},            \
+        {"dry-run", 'n', NULL, "change nothing: count"},                       \
+        {"bad", 'b', "FILE", "report all bad and duplicate lines there"},      \
+        {"resume", 0, "FILE", "keep the position there"},                      \
+        {"scope", 0, "NAME", "where a row has none"},                          \
+        {"note", 0, "TEXT", "where a row has none"},                           \
+    {                                                                          \
+        "expires", 'e', "WHEN", "where a row has no end"                       \
+    }
+
+#define EXPORT_DETAIL                                                          \
+    "Entries come in no order; one that changes meanwhile may be missing or\n" \
+    "old. Keys that no mail is looked up under are left out, and counted.\n"
+
+#define EXPORT_OPTIONS                                                         \
+    {"format", 'f', "FORM", "csv (the default) or jsonl"},                     \
+    {                                                                          \
+        "scope", 0, "NAME", "only this scope"                                  \
+    }
+
 static const struct command commands[] = {
     {.name = "suppress add",
      .arguments = "PATTERN...",
@@ -104,6 +135,24 @@ static const struct command commands[] = {
                  {"origin", 0, "ORIGIN", "of this origin (policy)"},
                  {"dry-run", 0, NULL,
                   "change nothing: count, list the first"}}},
+    {.name = "suppress import",
+     .arguments = "FILE",
+     .summary = "add the entries of a file, or of standard input (-)",
+     .detail = IMPORT_DETAIL,
+     .arguments_min = 1,
+     .arguments_max = 1,
+     .list = STORE_SUPPRESS,
+     .run = command_import,
+     .options = {IMPORT_OPTIONS,
+                 {"reason", 'r', "REASON", "where a row has none"},
+                 {"observe", 0, NULL, "where a row has no mode: observe"}}},
+    {.name = "suppress export",
+     .arguments = "",
+     .summary = "all entries, in a form that import takes",
+     .detail = EXPORT_DETAIL,
+     .list = STORE_SUPPRESS,
+     .run = command_export,
+     .options = {EXPORT_OPTIONS}},
     {.name = "allow add",
      .arguments = "PATTERN...",
      .summary = "always deliver to it, whatever is suppressed",
@@ -142,6 +191,22 @@ static const struct command commands[] = {
      .run = command_list_list,
      .options = {{"scope", 0, "NAME", "only this scope"},
                  {"match", 'm', "GLOB", MATCH_HELP}}},
+    {.name = "allow import",
+     .arguments = "FILE",
+     .summary = "add the entries of a file to the allow list",
+     .detail = IMPORT_DETAIL,
+     .arguments_min = 1,
+     .arguments_max = 1,
+     .list = STORE_ALLOW,
+     .run = command_import,
+     .options = {IMPORT_OPTIONS}},
+    {.name = "allow export",
+     .arguments = "",
+     .summary = "the allow list, in a form that import takes",
+     .detail = EXPORT_DETAIL,
+     .list = STORE_ALLOW,
+     .run = command_export,
+     .options = {EXPORT_OPTIONS}},
     {.name = "why",
      .arguments = "ADDRESS",
      .summary = "what becomes of mail to it, and what is known of it",
