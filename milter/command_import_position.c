@@ -169,7 +169,7 @@ void import_position_save(struct import *import, bool at_once)
 {
     int64_t now_ms = clock_monotonic_ms();
 
-    if (import->position[0] == '\0' || import->dry_run ||
+    if (import->position[0] == '\0' || import->dry_run || import->offset == 0 ||
         (!at_once && now_ms - import->saved_ms < SAVE_MS)) {
         return;
     }

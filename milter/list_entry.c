@@ -220,7 +220,12 @@ static bool keep_all(struct taking *taking)
         entry->scope = keep(taking, taking->members[LIST_SCOPE]);
     }
     for (size_t i = 0; i < LIST_FIELDS; i++) {
-        entry->fields[i] = keep(taking, taking->members[i]);
+        bool is_ours = i == LIST_BY || i == LIST_ORIGIN || i == LIST_ADDED_AT;
+
+        /* where these are empty the import itself fills them in */
+        if (!is_ours || taking->members[i].length > 0) {
+            entry->fields[i] = keep(taking, taking->members[i]);
+        }
     }
     return true;
 }

@@ -1,5 +1,6 @@
 #include "clock.h"
 #include "control.h"
+#include "control_batch.h"
 #include "event_json.h"
 
 #include <errno.h>
@@ -81,7 +82,7 @@ static void remove_folder(char *folder)
 
 static struct control *start(const char *folder, struct daemon *daemon)
 {
-    const struct control_options options = {folder, handle, NULL, daemon};
+    const struct control_options options = {folder, handle, NULL, daemon, NULL};
     struct error error = {""};
     struct control *control = control_start(&options, &error);
 
@@ -212,7 +213,7 @@ static struct control *start_counting(const char *folder,
                                       struct counting_daemon *daemon)
 {
     const struct control_options options = {folder, count_event, is_applied,
-                                            daemon};
+                                            daemon, NULL};
     struct error error = {""};
     struct control *control = control_start(&options, &error);
 
@@ -285,6 +286,95 @@ static void control_takes_nothing_behind_an_error(void **state)
     }
 }
 
+static struct control_batch *make_batch(const struct event *events,
+                                        size_t count)
+{
+    struct control_batch *batch = control_batch_new();
+    struct error error = {""};
+
+    assert_non_null(batch);
+    for (size_t i = 0; i < count; i++) {
+        assert_true(control_batch_add(batch, &events[i], &error));
+    }
+    assert_int_equal(control_batch_count(batch), count);
+    return batch;
+}
+
+static void control_batch_has_one_answer(void **state)
+{
+    static const size_t counts[] = {1, CONTROL_PIECE, CONTROL_PIECE + 1, MANY};
+    static struct event events[MANY];
+    static char patterns[MANY][32];
+
+    (void)state;
+    make_many(events, patterns);
+    for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
+        struct counting_daemon daemon = {.refused = SIZE_MAX, .applied = MANY};
+        char *folder = make_folder();
+        struct control *control = start_counting(folder, &daemon);
+        struct control_batch *batch = make_batch(events, counts[i]);
+        struct control_answer answer = {0, false};
+        struct error error = {""};
+        size_t logged;
+
+        assert_int_equal(control_batch_send(batch, folder, ANSWER_MS, &error),
+                         CONTROL_DONE);
+        assert_int_equal(
+            control_batch_wait(batch, ANSWER_MS, &answer, &logged, &error),
+            CONTROL_DONE);
+        assert_int_equal(logged, counts[i]);
+        assert_int_equal(answer.seq, counts[i]);
+        assert_true(answer.applied);
+        assert_int_equal(daemon.asked, 1);
+        control_batch_free(batch);
+        control_stop(control);
+        remove_folder(folder);
+    }
+}
+
+static void control_batch_tells_how_many_were_logged(void **state)
+{
+    static const size_t rows[] = {0, 63, 64, 200, MANY - 1};
+    static struct event events[MANY];
+    static char patterns[MANY][32];
+
+    (void)state;
+    make_many(events, patterns);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct counting_daemon daemon = {.refused = rows[i], .applied = MANY};
+        char *folder = make_folder();
+        struct control *control = start_counting(folder, &daemon);
+        struct control_batch *batch = make_batch(events, MANY);
+        struct control_answer answer = {0, false};
+        struct error error = {""};
+        size_t logged;
+
+        assert_int_equal(control_batch_send(batch, folder, ANSWER_MS, &error),
+                         CONTROL_DONE);
+        assert_int_equal(
+            control_batch_wait(batch, ANSWER_MS, &answer, &logged, &error),
+            CONTROL_REFUSED);
+        assert_int_equal(logged, rows[i]);
+        assert_string_equal(error.text, "the disk is full");
+        control_batch_free(batch);
+        control_stop(control);
+        remove_folder(folder);
+    }
+}
+
+static void control_batch_says_that_nobody_is_there(void **state)
+{
+    struct event event = make_event("ann@example.org");
+    struct control_batch *batch = make_batch(&event, 1);
+    struct error error = {""};
+
+    (void)state;
+    assert_int_equal(
+        control_batch_send(batch, "/nonexistent/nixie", ANSWER_MS, &error),
+        CONTROL_ABSENT);
+    control_batch_free(batch);
+}
+
 /* A socket file that nobody listens on, as kill -9 leaves it. */
 static void leave_stale_socket(const char *folder)
 {
@@ -344,7 +434,8 @@ static void control_start_touches_no_file_of_that_name(void **state)
 {
     char *folder = make_folder();
     struct daemon daemon = {0};
-    const struct control_options options = {folder, handle, NULL, &daemon};
+    const struct control_options options = {folder, handle, NULL, &daemon,
+                                            NULL};
     char path[FOLDER_MAX + 16];
     struct error error = {""};
     int file;
@@ -364,7 +455,7 @@ static void control_start_needs_the_folder(void **state)
 {
     struct daemon daemon = {0};
     const struct control_options options = {"/nonexistent/nixie", handle, NULL,
-                                            &daemon};
+                                            &daemon, NULL};
     struct error error = {""};
 
     (void)state;
@@ -736,6 +827,9 @@ int main(void)
         cmocka_unit_test(control_stop_does_not_wait_for_a_client),
         cmocka_unit_test(control_handles_no_line_without_its_newline),
         cmocka_unit_test(control_answers_lines_that_are_no_request),
+        cmocka_unit_test(control_batch_has_one_answer),
+        cmocka_unit_test(control_batch_tells_how_many_were_logged),
+        cmocka_unit_test(control_batch_says_that_nobody_is_there),
         cmocka_unit_test(control_answers_a_writer_of_a_line_without_end),
         cmocka_unit_test(control_send_says_unknown_when_no_answer_is_one),
         cmocka_unit_test(control_send_gives_up_on_a_server_that_hangs),

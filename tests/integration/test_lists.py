@@ -1,0 +1,277 @@
+"""Whole lists in and out: nixie suppress import and export."""
+
+import csv
+import io
+import json
+import signal
+import subprocess
+import time
+
+import pytest
+
+from harness.nixied import build_folder
+from harness.wait import wait_until
+
+COUNTS = ("added", "updated", "unchanged", "duplicates", "past", "bad")
+
+
+def run(stack, *words, status=0, **options):
+    """What the tool printed; its exit status must be status."""
+    done = stack.nixied.tool(*words, **options)
+    printed = done.stdout.decode() + done.stderr.decode()
+    assert done.returncode == status, printed
+    return done.stdout.decode()
+
+
+def take(stack, path, *options, status=0, verb="suppress"):
+    """Imports; what became of the rows, without those that are 0."""
+    told = json.loads(run(stack, verb, "import", "--json", *options, path,
+                          status=status))
+    return {count: told[count] for count in COUNTS if told[count]}
+
+
+def content(stack):
+    """All list entries: {key: (value, seconds left)}."""
+    found = {}
+    for key in stack.redis.command("KEYS", "nixie:*"):
+        if b":{" in key:
+            continue
+        kind = stack.redis.command("TYPE", key)
+        ask = {b"hash": ("HGETALL",), b"string": ("GET",),
+               b"list": ("LRANGE", 0, -1), b"set": ("SMEMBERS",)}[
+                   kind if isinstance(kind, bytes) else kind.encode()]
+        left = stack.redis.command("TTL", key)
+        value = stack.redis.command(ask[0], key, *ask[1:])
+        if ask[0] == "HGETALL":
+            value = sorted(zip(value[::2], value[1::2]))
+        found[key] = (value, left // 60)
+    return found
+
+
+@pytest.fixture
+def clean(stack):
+    yield
+    for key in content(stack):
+        stack.redis.command("DEL", key)
+
+
+def odd_entries(stack, name):
+    """Whatever an operator can write under names that mail looks up."""
+    domain = f"{name}.test"
+    key = "nixie:suppress"
+    for words in (
+        ("SET", f"{key}:string@{domain}", "asked, by \"phone\"\r\nonce; more"),
+        ("SET", f"{key}:empty@{domain}", ""),
+        ("SET", f"{key}:bytes@{domain}", b"caf\xe9 \xff"),
+        ("SET", f"{key}:short@{domain}", "on leave", "EX", 2592000),
+        ("SET", f"{key}:long@{domain}", "x" * 5000),
+        ("HSET", f"{key}:hash@{domain}", "reason", "User Unknown!", "note",
+         "\u00fcn\u00efcode \u2603, \"quoted\"\nsecond line", "type", "hard",
+         "by", "ann", "origin", "policy", "added_at", "yesterday", "mode",
+         "observe", "evidence", "2026 Q1 - 550 x", "ticket", "7"),
+        ("HSET", f"{key}:ends@{domain}", "reason", "mailbox_full"),
+        ("EXPIRE", f"{key}:ends@{domain}", 86400),
+        ("HSET", f"{key}:strange@{domain}", "ticket", "7"),
+        ("RPUSH", f"{key}:list@{domain}", "a", "b"),
+        ("SADD", f"{key}:set@{domain}", "a"),
+        ("HSET", f"{key}:@{domain}", "reason", "domain_no_mail"),
+        ("SET", f"{key}:@.{domain}", "all below"),
+        ("SET", f"{key}:{name}@", "anywhere"),
+        ("SET", f"{key}:{name}", "local"),
+        ("SET", f"{key}@news:scoped@{domain}", "no news"),
+        ("SET", f"{key}:\"a,b\"@{domain}", "quoted"),
+        ("SET", f"{key}:\u00fc@{domain}", "SMTPUTF8"),
+    ):
+        stack.redis.command(*words)
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+def test_import_of_an_export_changes_nothing(stack, name, clean, tmp_path,
+                                             form):
+    odd_entries(stack, name)
+    before = content(stack)
+    path = tmp_path / "list"
+    path.write_bytes(stack.nixied.tool("suppress", "export", "--format",
+                                       form).stdout)
+    mark = stack.log.mark()
+    assert take(stack, path) == {"unchanged": len(before)}
+    assert content(stack) == before
+    assert not [event for event in stack.log.since(mark)
+                if event["type"].startswith("suppression")]
+
+
+def test_an_emptied_list_comes_back(stack, name, clean, tmp_path):
+    odd_entries(stack, name)
+    for odd in ("bytes", "hash", "long"):  # what no event can hold
+        stack.redis.command("DEL", f"nixie:suppress:{odd}@{name}.test")
+    stack.redis.command("DEL", f"nixie:suppress:{name}")
+    stack.redis.command(
+        "HSET", f"nixie:suppress:policy@{name}.test", "origin", "policy",
+        "reason", "user_unknown", "type", "hard", "evidence", "2026 Q1 x",
+        "added_at", "2026-11-01T00:00:00.000000Z")
+    first = tmp_path / "first"
+    first.write_bytes(stack.nixied.tool("suppress", "export").stdout)
+    before = content(stack)
+    for key in before:
+        stack.redis.command("DEL", key)
+    assert take(stack, first) == {"added": len(before)}
+    stack.settle()
+    after = content(stack)
+    assert after.keys() == before.keys()
+    for key, (value, left) in before.items():
+        if stack.redis.command("TYPE", key) != b"hash":
+            continue
+        assert after[key][1] == left
+        if isinstance(value, bytes) and value:
+            assert (b"note", value) in after[key][0]
+        elif value and isinstance(value[0], tuple):
+            kept = [pair for pair in value if pair[0] != b"ticket"]
+            assert set(kept) <= set(after[key][0])
+    second = tmp_path / "second"
+    second.write_bytes(stack.nixied.tool("suppress", "export").stdout)
+    assert take(stack, second) == {"unchanged": len(before)}
+    assert take(stack, first) == {"unchanged": len(before)}
+
+
+def test_allow_has_its_own(stack, name, clean, tmp_path):
+    path = tmp_path / "list.csv"
+    path.write_text(f"address,note\npostmaster@{name}.test,always\n")
+    mark = stack.log.mark()
+    assert take(stack, path, verb="allow") == {"added": 1}
+    assert stack.log.wait(mark, type="allow_added").has(
+        {"suppression_pattern": f"postmaster@{name}.test",
+         "suppression_note": "always"})
+    rows = list(csv.DictReader(io.StringIO(run(stack, "allow", "export"))))
+    assert [row["pattern"] for row in rows] == [f"postmaster@{name}.test"]
+
+
+def test_bad_and_duplicate_lines_are_told(stack, name, clean, tmp_path):
+    path = tmp_path / "list.csv"
+    report = tmp_path / "bad.txt"
+    path.write_text(
+        f"email,reason,expires_at\na@{name}.test,x,\nno mailbox,x,\n"
+        f"A@{name}.TEST,y,\nb@{name}.test,x,soon\n\"open@{name}.test,x,\n"
+        f"c@{name}.test,x,2020-01-01\nd@{name}.test,x,,\n"
+        f"e@{name}.test,x,\n")
+    counts = {"added": 2, "duplicates": 1, "past": 1, "bad": 4}
+    assert take(stack, path, "--dry-run", status=1) == counts
+    assert not content(stack)
+    assert take(stack, path, "--bad", report, status=1) == counts
+    assert [line.split(":")[0] for line in report.read_text().splitlines()
+            ] == ["line 4", "line 3", "line 5", "line 6", "line 8"]
+    assert (f"a@{name}.test").encode() in b" ".join(content(stack))
+    replies, _ = stack.send([f"a@{name}.test"])
+    assert "y" in replies[f"a@{name}.test"].text  # the later line counted
+
+
+SERVICES = {
+    "sparkpost": (
+        "recipient,type,source,description,created\n"
+        "1@{0},transactional,Bounce Rule,\"550 5.2.2 mailbox full, sorry\","
+        "2026-01-02T03:04:05+00:00\n"
+        "2@{0},non_transactional,Spam Complaint,,2026-01-02T03:04:05+00:00\n",
+        ["mailbox_full", "complaint"]),
+    "ses": (
+        '{{"SuppressedDestinationSummaries": [\n{{"EmailAddress": "1@{0}", '
+        '"Reason": "BOUNCE", "LastUpdateTime": 1767323045.0}},\n'
+        '{{"EmailAddress": "2@{0}", "Reason": "COMPLAINT", '
+        '"LastUpdateTime": "2026-01-02T03:04:05+00:00"}}]}}\n',
+        ["suppressed", "complaint"]),
+    "sendgrid": (
+        "status,reason,email,created\n"
+        "5.1.1,550 5.1.1 The email account does not exist,1@{0},1767323045\n"
+        ",,2@{0},1767323045\n", ["user_unknown", "suppressed"]),
+    "mailgun": (
+        "address,code,error,created_at\n"
+        "1@{0},550,No such user here,\"Fri, 02 Jan 2026 03:04:05 UTC\"\n"
+        "2@{0},552,Mailbox quota exceeded,\"Fri, 02 Jan 2026 03:04:05 UTC\"\n",
+        ["user_unknown", "mailbox_full"]),
+    "postmark": (
+        "EmailAddress,SuppressionReason,Origin,CreatedAt\n"
+        "1@{0},HardBounce,Recipient,2026-01-02T03:04:05Z\n"
+        "2@{0},ManualSuppression,Recipient,2026-01-01T22:04:05-05:00\n",
+        ["suppressed", "unsubscribe"]),
+}
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_exports_of_services(stack, name, clean, tmp_path, service):
+    text, reasons = SERVICES[service]
+    path = tmp_path / "export"
+    path.write_text(text.format(f"{name}.test"))
+    assert take(stack, path) == {"added": 2}
+    found = [dict(content(stack)[f"nixie:suppress:{i}@{name}.test".encode()][0])
+             for i in (1, 2)]
+    assert [entry[b"reason"].decode() for entry in found] == reasons
+    for entry in found:
+        assert entry[b"origin"].decode() == service
+        assert entry[b"added_at"] == b"2026-01-02T03:04:05.000000Z"
+    assert take(stack, path, "--preset", service) == {"unchanged": 2}
+
+
+def test_interrupted_import_goes_on(stack, name, clean, tmp_path):
+    path = tmp_path / "list.csv"
+    count = 40000
+    path.write_text("email\n" + "".join(f"u{i}@{name}.test\n"
+                                        for i in range(count)))
+    position = tmp_path / "position"
+    words = [str(build_folder() / "nixie"), "-c", str(stack.nixied.config),
+             "--json", "suppress", "import", "--resume", str(position),
+             str(path)]
+    for number, status in ((signal.SIGKILL, -9), (signal.SIGINT, 2)):
+        with subprocess.Popen(words, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE) as process:
+            mark = position.read_text() if position.exists() else ""
+            wait_until(lambda: position.exists()
+                       and position.read_text() != mark, "progress", 20)
+            process.send_signal(number)
+            process.communicate()
+            assert process.returncode == status
+        offset = json.loads(position.read_text())["offset"]
+        assert 0 < offset < path.stat().st_size
+    done = subprocess.run(words, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, check=True)
+    assert b"goes on behind line" in done.stderr
+    told = json.loads(done.stdout)
+    assert told["rows"] >= count
+    assert told["added"] + told["unchanged"] == told["rows"]
+    assert not position.exists()
+    wait_until(lambda: len(content(stack)) == count, "all are there", 20)
+    stack.settle()
+
+
+def test_without_nixied_nothing_is_begun(stack, name, clean, tmp_path):
+    path = tmp_path / "list.csv"
+    path.write_text(f"email\na@{name}.test\n")
+    assert stack.nixied.end() == 0
+    try:
+        done = stack.nixied.tool("suppress", "import", path)
+        assert done.returncode == 2
+        assert b"no nixied on this host: start it" in done.stderr
+        assert take(stack, path, "--dry-run") == {"added": 1}
+    finally:
+        stack.nixied.start()
+    assert not content(stack)
+
+
+def test_mail_and_other_tools_have_their_turn(stack, name, clean, tmp_path):
+    path = tmp_path / "list.csv"
+    path.write_text("email\n" + "".join(f"u{i}@{name}.test\n"
+                                        for i in range(30000)))
+    with subprocess.Popen(
+            [str(build_folder() / "nixie"), "-c", str(stack.nixied.config),
+             "suppress", "import", str(path)], stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL) as process:
+        slowest = 0
+        turns = 0
+        while process.poll() is None:
+            begun = time.monotonic()
+            run(stack, "suppress", "add", f"x{turns}@{name}.test")
+            replies, _ = stack.send([f"x{turns}@{name}.test"])
+            assert replies[f"x{turns}@{name}.test"].code == 550
+            slowest = max(slowest, time.monotonic() - begun)
+            turns += 1
+        assert process.returncode == 0
+    assert turns > 1
+    assert slowest < 5
+    stack.settle()
