@@ -156,6 +156,7 @@ enum command_status command_list_list(const struct command_call *call);
 enum command_status command_release(const struct command_call *call);
 enum command_status command_import(const struct command_call *call);
 enum command_status command_export(const struct command_call *call);
+enum command_status command_forget(const struct command_call *call);
 enum command_status command_why(const struct command_call *call);
 enum command_status command_mailbox_keys(const struct command_call *call);
 enum command_status command_mailbox_history(const struct command_call *call);

@@ -13,6 +13,7 @@
 
 #include "error.h"
 #include "event_log.h"
+#include "forgotten.h"
 #include "recorder.h"
 #include "settings_share.h"
 #include "suppression.h"
@@ -25,6 +26,7 @@ struct daemon_store_options {
     struct settings_share *settings;
     struct event_log *log;
     const char *instance;
+    struct forgotten *forgotten;
 };
 
 struct daemon_store;

@@ -42,6 +42,7 @@ enum event_type {
     EVENT_BREAKER_CLOSED,
     EVENT_DOMAIN_DOWN, /* a destination takes no mail at present */
     EVENT_DOMAIN_UP,
+    EVENT_RECIPIENT_FORGOTTEN, /* an operator wants nothing known of it */
     EVENT_LOG_OPEN, /* first line of each file */
     EVENT_HEARTBEAT,
     EVENT_GAP,  /* lines that could not be written, or are gone */
@@ -49,7 +50,7 @@ enum event_type {
     EVENT_STORE_DEGRADED,
     EVENT_STORE_RECOVERED,
 };
-#define EVENT_TYPES 26
+#define EVENT_TYPES 27
 
 struct event {
     enum event_type type;
@@ -92,6 +93,7 @@ struct event {
         suppression_expires_at, suppression_mode, suppression_evidence,
         suppression_scope;
     struct text withheld_by; /* breaker, entry, allow, policy */
+    struct text pseudonym; /* of recipient_forgotten: in later events */
     struct text action;
     struct text store_state;
     int64_t latency_us;
@@ -144,6 +146,7 @@ enum event_member_kind {
     TEXT(recipient, 320) /* MAILBOX_MAX */                                     \
     TEXT(recipient_domain, 255)                                                \
     TEXT(scope, 64)                                                            \
+    TEXT(pseudonym, 320)                                                       \
     TEXT(action, 16)                                                           \
     TEXT(decided_by, 16)                                                       \
     INTEGER(aggregated)                                                        \
@@ -232,7 +235,7 @@ struct event_member {
     char opening[EVENT_OPENING]; /* ,"NAME":" of a text, else ,"NAME": */
 };
 
-#define EVENT_MEMBERS 81
+#define EVENT_MEMBERS 82
 
 extern const struct event_member event_members[EVENT_MEMBERS];
 extern const size_t event_member_count;

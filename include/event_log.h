@@ -26,6 +26,7 @@
 #include <stdint.h>
 
 #define EVENT_LOG_HELD_EVENTS 10000
+#define EVENT_LOG_ROOM        1024
 #define EVENT_LOG_HELD_BYTES  (8 * 1024 * 1024)
 
 enum event_log_sync {
@@ -57,6 +58,13 @@ struct event_log_options {
     void (*appended)(void *context, const struct event *event,
                      enum event_log_result result);
     void *context;
+    /*
+     * May be NULL: has the last word about an event that is to be written; it
+     * gets a copy, which may borrow from room.
+     */
+    void (*veil)(void *context, struct event *event,
+                 char room[EVENT_LOG_ROOM]);
+    void *veil_context;
 };
 
 struct event_log;

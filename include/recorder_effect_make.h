@@ -96,5 +96,6 @@ void making_withheld(struct making *making);
 void making_domain_down(struct making *making);
 void making_domain_up(struct making *making);
 void making_breaker(struct making *making);
+void making_forgotten(struct making *making);
 
 #endif

@@ -10,6 +10,7 @@
  *            {NN}:seen:<trace_id>|<type>
  *            {NN}:stats:<YYYYMMDDHH>   {NN}:hour:<YYYYMMDDHH>
  *            {NN}:due   {NN}:breaker   {NN}:down   {NN}:checkpoint
+ *            {NN}:forgotten
  *
  * NN is two decimal digits: CRC16 (XMODEM, as Redis Cluster hashes) of the
  * normal form of the recipient, or of the domain for domain keys, mod 64.
@@ -63,6 +64,7 @@ enum store_history {
     STORE_BREAKER,    /* no name */
     STORE_DOWN,       /* no name */
     STORE_CHECKPOINT, /* no name */
+    STORE_FORGOTTEN,  /* no name */
 };
 bool store_key_history(const char *prefix, unsigned bucket,
                        enum store_history kind, struct text name,

@@ -29,6 +29,16 @@ static bool is_pattern(struct text text)
            memcmp(pattern.text, text.bytes, text.length) == 0;
 }
 
+static bool is_mailbox(struct text text)
+{
+    const struct mailbox_rules as_it_is = {.keep_local_case = true};
+    struct mailbox mailbox;
+
+    return mailbox_parse(text, &as_it_is, &mailbox) == MAILBOX_OK &&
+           mailbox.address_length == text.length &&
+           memcmp(mailbox.address, text.bytes, text.length) == 0;
+}
+
 static bool is_time(struct text text)
 {
     int64_t us;
@@ -69,6 +79,8 @@ static const struct request_member {
     {"suppression_evidence", offsetof(struct event, suppression_evidence), 2000,
      is_any},
     {"failure_type", offsetof(struct event, failure_type), 16, is_any},
+    {"recipient", offsetof(struct event, recipient), MAILBOX_MAX, is_mailbox},
+    {"queue_id", offsetof(struct event, queue_id), 64, is_any},
 };
 #define REQUEST_MEMBERS (sizeof request_members / sizeof request_members[0])
 
@@ -78,9 +90,10 @@ static struct text *member_of(struct event *event, size_t index)
                                    request_members[index].offset);
 }
 
-static bool is_list_change(enum event_type type)
+static bool is_change(enum event_type type)
 {
-    return type == EVENT_SUPPRESSION_ADDED ||
+    return type == EVENT_RECIPIENT_FORGOTTEN ||
+           type == EVENT_SUPPRESSION_ADDED ||
            type == EVENT_SUPPRESSION_UPDATED ||
            type == EVENT_SUPPRESSION_REMOVED || type == EVENT_ALLOW_ADDED ||
            type == EVENT_ALLOW_REMOVED;
@@ -176,8 +189,8 @@ static bool take_members(json_t *root, struct event *event, struct error *error)
 
     if (!json_is_string(type_value) ||
         !event_type_parse(text_of_json(type_value), &type) ||
-        !is_list_change(type)) {
-        error_set(error, "type is no change of a list");
+        !is_change(type)) {
+        error_set(error, "type is no change that nixied makes");
         return false;
     }
     event_init(event, type, clock_now_us());
@@ -188,8 +201,12 @@ static bool take_members(json_t *root, struct event *event, struct error *error)
             return false;
         }
     }
-    if (event->suppression_pattern.bytes == NULL) {
-        error_set(error, "suppression_pattern is missing");
+    if (type == EVENT_RECIPIENT_FORGOTTEN
+            ? event->recipient.bytes == NULL
+            : event->suppression_pattern.bytes == NULL) {
+        error_set(error, "%s is missing",
+                  type == EVENT_RECIPIENT_FORGOTTEN ? "recipient"
+                                                    : "suppression_pattern");
         return false;
     }
     return true;

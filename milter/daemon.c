@@ -9,6 +9,7 @@
 #include "daemon_privileges.h"
 #include "daemon_store.h"
 #include "event_log.h"
+#include "forgotten.h"
 #include "instance.h"
 #include "log.h"
 #include "maillog.h"
@@ -56,6 +57,7 @@ struct daemon {
 
     struct instance *instance;
     struct event_log *log;
+    struct forgotten *forgotten;
     struct client_rates *rates;
     struct daemon_store *store;
     struct trace_keys *trace_keys;     /* NULL: marks are off */
@@ -117,11 +119,33 @@ static void reload(struct daemon *daemon)
 
 /* --- changes of the lists ------------------------------------------------ */
 
+/* Later events have its pseudonym before this one is in the log. */
+static bool forget(struct daemon *daemon, struct event *event,
+                   struct mailbox *mailbox, char name[FORGOTTEN_NAME_SIZE],
+                   struct error *error)
+{
+    const struct mailbox_rules as_it_is = {.keep_local_case = true};
+
+    if (mailbox_parse(event->recipient, &as_it_is, mailbox) != MAILBOX_OK ||
+        !forgotten_add(daemon->forgotten, mailbox, name, error)) {
+        return false;
+    }
+    event->recipient_domain = text_of(mailbox->domain);
+    event->pseudonym = text_of(name);
+    return true;
+}
+
 static bool change_list(void *context, struct event *event,
                         struct control_answer *answer, struct error *error)
 {
     struct daemon *daemon = context;
+    char name[FORGOTTEN_NAME_SIZE];
+    struct mailbox mailbox;
 
+    if (event->type == EVENT_RECIPIENT_FORGOTTEN &&
+        !forget(daemon, event, &mailbox, name, error)) {
+        return false;
+    }
     event->timestamp_us = clock_now_us();
     event->origin = text_of("command");
     switch (event_log_append(daemon->log, event)) {
@@ -145,6 +169,12 @@ static bool change_lists(void *context, struct event *events, size_t count,
 {
     struct daemon *daemon = context;
 
+    for (size_t i = 0; i < count; i++) {
+        if (events[i].type == EVENT_RECIPIENT_FORGOTTEN) {
+            error_set(error, "recipient_forgotten does not come in a batch");
+            return false;
+        }
+    }
     for (size_t i = 0; i < count; i++) {
         events[i].timestamp_us = clock_now_us();
         events[i].origin = text_of("command");
@@ -365,7 +395,7 @@ void daemon_block_signals(void)
 static bool start_log(struct daemon *daemon, struct error *error)
 {
     const struct settings *settings = daemon->fixed;
-    const struct event_log_options options = {
+    struct event_log_options options = {
         .path = settings->event_log,
         .node = settings->node,
         .version = PACKAGE_VERSION,
@@ -373,8 +403,15 @@ static bool start_log(struct daemon *daemon, struct error *error)
         .appended = metrics_event,
         .context = &daemon->metrics,
         .format = settings->event_log_format,
+        .veil = forgotten_veil,
     };
 
+    daemon->forgotten = forgotten_open(settings->state_dir,
+                                       &settings->mailbox_rules, error);
+    if (daemon->forgotten == NULL) {
+        return false;
+    }
+    options.veil_context = daemon->forgotten;
     daemon->instance = instance_open(settings->state_dir, error);
     if (daemon->instance == NULL) {
         return false;
@@ -394,6 +431,7 @@ static bool start_store(struct daemon *daemon, struct error *error)
         .settings = daemon->share,
         .log = daemon->log,
         .instance = instance_id(daemon->instance),
+        .forgotten = daemon->forgotten,
     };
     const struct control_options requests = {
         .state_dir = daemon->fixed->state_dir,

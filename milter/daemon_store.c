@@ -4,6 +4,7 @@
 #include "log.h"
 #include "quarantine.h"
 #include "redis_endpoint.h"
+#include "redis_link.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -12,6 +13,8 @@
 
 #define LOOKUP_CONNECTIONS 8
 #define FLUSH_MS           5000
+#define LEARN_MS           30000 /* between looks at what others have forgotten */
+#define LEARN_WAIT_MS      2000
 
 struct daemon_store {
     struct daemon_store_options options;
@@ -20,7 +23,9 @@ struct daemon_store {
     struct suppression *list;
     struct quarantine *quarantine;
     struct unclassified *unclassified;
-    int64_t flush_ms; /* when its texts go to Redis next */
+    int64_t flush_ms;        /* when its texts go to Redis next */
+    struct redis_link *link; /* for what others have forgotten */
+    int64_t learn_ms;        /* when that is looked at next */
 
     pthread_mutex_t lock;      /* guards all below */
     struct recorder *recorder; /* NULL: not yet, or no more */
@@ -140,6 +145,13 @@ static void caught_up(void *context, const char *const *instances)
         /* it is not exact, and what Redis did not take stays for the next */
         (void)unclassified_flush(store->unclassified, &unheard);
     }
+    if (clock_monotonic_ms() >= store->learn_ms) {
+        store->learn_ms = clock_monotonic_ms() + LEARN_MS;
+        /* what is not learned now is learned then */
+        (void)forgotten_learn(store->options.forgotten, store->link,
+                              store->settings->key_prefix,
+                              clock_monotonic_ms() + LEARN_WAIT_MS, &unheard);
+    }
 }
 
 /* ---- start and stop ------------------------------------------------------ */
@@ -197,7 +209,9 @@ static bool make_decisions(struct daemon_store *store, struct error *error)
     store->quarantine = quarantine_new(&decisions);
     store->unclassified =
         unclassified_new(store->endpoint, store->settings->key_prefix);
-    if (store->quarantine == NULL || store->unclassified == NULL) {
+    store->link = redis_link_new(store->endpoint);
+    if (store->quarantine == NULL || store->unclassified == NULL ||
+        store->link == NULL) {
         error_set(error, "out of memory");
         return false;
     }

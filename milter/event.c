@@ -44,6 +44,7 @@ static const struct type_row {
     [EVENT_BREAKER_CLOSED] = {"breaker_closed", true},
     [EVENT_DOMAIN_DOWN] = {"domain_down", true},
     [EVENT_DOMAIN_UP] = {"domain_up", true},
+    [EVENT_RECIPIENT_FORGOTTEN] = {"recipient_forgotten", true},
     [EVENT_LOG_OPEN] = {"log_open", false},
     [EVENT_HEARTBEAT] = {"heartbeat", false},
     [EVENT_GAP] = {"gap", false},

@@ -241,13 +241,31 @@ static enum event_log_result tell(const struct event_log *log,
     return result;
 }
 
+static void render(struct event_log *log, struct event *event, char *bytes,
+                   struct event_line *line)
+{
+    char room[EVENT_LOG_ROOM];
+    struct event veiled;
+
+    if (log->options.veil == NULL) {
+        event_log_writer_render(&log->writer, event, bytes, line);
+        return;
+    }
+    veiled = *event;
+    log->options.veil(log->options.veil_context, &veiled, room);
+    event_log_writer_render(&log->writer, &veiled, bytes, line);
+    memcpy(event->event_id, veiled.event_id, sizeof event->event_id);
+    event->node = veiled.node;
+    event->instance = veiled.instance;
+}
+
 enum event_log_result event_log_append(struct event_log *log,
                                        struct event *event)
 {
     char bytes[EVENT_LINE_ROOM];
     struct event_line line;
 
-    event_log_writer_render(&log->writer, event, bytes, &line);
+    render(log, event, bytes, &line);
     return tell(log, event, 1, append_lines(log, &line, event, 1));
 }
 
@@ -274,8 +292,7 @@ static char *render_all(struct event_log *log, struct event *events,
             bytes = moved;
             size = larger;
         }
-        event_log_writer_render(&log->writer, &events[i], bytes + used,
-                                &lines[i]);
+        render(log, &events[i], bytes + used, &lines[i]);
         used += EVENT_JSON_HEAD + lines[i].tail;
     }
     used = 0;

@@ -207,6 +207,19 @@ static const struct command commands[] = {
      .list = STORE_ALLOW,
      .run = command_export,
      .options = {EXPORT_OPTIONS}},
+    {.name = "forget",
+     .arguments = "ADDRESS",
+     .summary = "erase all that is known of it, and learn no more by name",
+     .detail = "History, strikes, evidence, what waits and what is due, and the "
+               "entries of\nboth lists. An event in the log erases them again "
+               "when Redis is rebuilt;\nlater events have a pseudonym. Says "
+               "which log files still have the address,\nand when they go.\n",
+     .arguments_min = 1,
+     .arguments_max = 1,
+     .run = command_forget,
+     .options = {{"keep-suppressed", 0, NULL,
+                  "its entries in the lists stay, so it gets no mail"},
+                 {"dry-run", 'n', NULL, "change nothing: say what is there"}}},
     {.name = "why",
      .arguments = "ADDRESS",
      .summary = "what becomes of mail to it, and what is known of it",

@@ -76,6 +76,7 @@ static const struct effect_row {
     [EVENT_BREAKER_CLOSED] = {.other = making_breaker},
     [EVENT_DOMAIN_DOWN] = {.other = making_domain_down},
     [EVENT_DOMAIN_UP] = {.other = making_domain_up},
+    [EVENT_RECIPIENT_FORGOTTEN] = {.other = making_forgotten},
 };
 
 /* ---- one effect ---- */

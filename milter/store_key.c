@@ -134,6 +134,7 @@ bool store_key_history(const char *prefix, unsigned bucket,
         [STORE_BREAKER] = {"breaker", false},
         [STORE_DOWN] = {"down", false},
         [STORE_CHECKPOINT] = {"checkpoint", false},
+        [STORE_FORGOTTEN] = {"forgotten", false},
     };
 
     if (!begin_history(key, prefix, bucket) ||

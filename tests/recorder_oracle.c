@@ -707,6 +707,32 @@ static void fold_breaker(const struct fold *fold)
     fold_stats(fold, owner);
 }
 
+static void fold_forgotten(const struct fold *fold)
+{
+    static const enum store_history kinds[] = {STORE_RECIPIENT, STORE_STRIKES,
+                                               STORE_EVIDENCE};
+    const char *who = fold->recipient;
+    const char *queue_id = member(fold, "queue_id");
+    struct store_key key;
+    char waiting[400];
+
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        oracle_delete(fold->store, key_of(fold, who, kinds[i], who, &key));
+    }
+    oracle_set(fold->store, key_of(fold, who, STORE_DUE, NULL, &key), who,
+               NULL);
+    oracle_set(fold->store, key_of(fold, who, STORE_FORGOTTEN, NULL, &key),
+               member(fold, "pseudonym"), fold->at);
+    fold_stats(fold, who);
+    if (queue_id != NULL) {
+        (void)snprintf(waiting, sizeof waiting, "%s %s", queue_id, who);
+        oracle_set(fold->store,
+                   key_of(fold, fold->domain, STORE_WAITING, fold->domain,
+                          &key),
+                   waiting, NULL);
+    }
+}
+
 static void fold_event(const struct fold *fold)
 {
     if (is_type(fold, "log_open heartbeat gap mark store_degraded "
@@ -720,6 +746,8 @@ static void fold_event(const struct fold *fold)
         fold_domain_state(fold);
     } else if (is_type(fold, "breaker_opened breaker_closed")) {
         fold_breaker(fold);
+    } else if (strcmp(fold->type, "recipient_forgotten") == 0) {
+        fold_forgotten(fold);
     } else if (strcmp(fold->type, "suppression_withheld") == 0) {
         settle(fold, fold->recipient, true);
         fold_stats(fold, fold->recipient);

@@ -25,7 +25,7 @@ COUNTS = {
 }
 FAILURES = ("delay", "bounce", "expiration", "out_of_band", "feedback")
 DECISIONS = ("suppression_withheld", "breaker_opened", "breaker_closed",
-             "domain_down", "domain_up")
+             "domain_down", "domain_up", "recipient_forgotten")
 # Field of the recipient's hash <- member of the event; and last_reason.
 LAST = {
     "last_type": "type",
@@ -180,6 +180,17 @@ class Store:
         if kind == "suppression_withheld":
             owner = event["recipient"]
             self.settle(owner, scope_of(event), strikes=True)
+        elif kind == "recipient_forgotten":
+            owner = event["recipient"]
+            for name in ("recipient", "strikes"):
+                self.hash(name, owner).clear()
+            self.ends.pop(history_key(self.prefix, "strikes", owner), None)
+            self.evidence.pop(owner, None)
+            self.hash("due", "", owner).pop(owner, None)
+            self.hash("forgotten", "", owner)[event["pseudonym"]] = \
+                event["timestamp"]
+            self.hash("waiting", domain).pop(
+                f"{event.get('queue_id')} {owner}", None)
         elif kind.startswith("breaker_"):
             owner = domain or "*"
             fields = self.hash("breaker", "", owner)
@@ -474,7 +485,7 @@ def differences(redis, prefix, events):
     wanted = store.encoded()
     found = {}
     for kind in ("recipient:*", "domain:*", "stats:*", "hour:*", "seen:*",
-                 "due", "breaker", "down"):
+                 "due", "breaker", "down", "forgotten"):
         found.update(redis.hashes(f"{prefix}{{*}}:{kind}"))
     for kind in ("strikes:*", "strikes@*", "waiting:*"):
         for key in redis.keys(f"{prefix}{{*}}:{kind}"):

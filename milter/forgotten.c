@@ -1,0 +1,414 @@
+#include "forgotten.h"
+
+#include "clock.h"
+#include "store_key.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <glib.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define KEY_BYTES  32
+#define KEY_DIGITS ((size_t)2 * KEY_BYTES)
+#define HASH_BYTES 17 /* 26 characters are 130 bits of it */
+#define HASH_CHARS 26
+#define NAMES_MAX  ((size_t)64 * 1024 * 1024) /* bytes of the file */
+
+struct forgotten {
+    char *state_dir;
+    const struct mailbox_rules *rules;
+    atomic_bool is_any;
+    pthread_mutex_t lock; /* guards all below */
+    bool has_key;
+    guchar key[KEY_BYTES];
+    GHashTable *names;
+};
+
+void forgotten_free(struct forgotten *forgotten)
+{
+    if (forgotten != NULL) {
+        explicit_bzero(forgotten->key, sizeof forgotten->key);
+        (void)pthread_mutex_destroy(&forgotten->lock);
+        g_hash_table_destroy(forgotten->names);
+        free(forgotten->state_dir);
+        free(forgotten);
+    }
+}
+
+/* ---- the files ---- */
+
+static void path_of(const struct forgotten *forgotten, const char *name,
+                    char path[PATH_MAX])
+{
+    (void)snprintf(path, PATH_MAX, "%s/%s", forgotten->state_dir, name);
+}
+
+static bool parse_key(const char *digits, guchar key[KEY_BYTES])
+{
+    for (size_t i = 0; i < KEY_BYTES; i++) {
+        int high = g_ascii_xdigit_value(digits[2 * i]);
+        int low = g_ascii_xdigit_value(digits[2 * i + 1]);
+
+        if (high < 0 || low < 0) {
+            return false;
+        }
+        key[i] = (guchar)(16 * high + low);
+    }
+    return true;
+}
+
+/* No file is no failure: there is no key yet. */
+static bool load_key(struct forgotten *forgotten, struct error *error)
+{
+    char path[PATH_MAX];
+    char digits[KEY_DIGITS + 1] = "";
+    struct stat status;
+    ssize_t length;
+    int fd;
+
+    path_of(forgotten, "privacy.key", path);
+    fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK);
+    if (fd < 0 && errno == ENOENT) {
+        return true;
+    }
+    if (fd < 0 || fstat(fd, &status) != 0) {
+        error_set_errno(error, "%s", path);
+        return false;
+    }
+    length = read(fd, digits, KEY_DIGITS);
+    (void)close(fd);
+    if ((status.st_mode & S_IRWXO) != 0) {
+        error_set(error, "%s is open to all: chmod o= %s", path, path);
+    } else if (length != (ssize_t)KEY_DIGITS ||
+               !parse_key(digits, forgotten->key)) {
+        error_set(error,
+                  "%s: 64 hex digits are a key; without the file a new "
+                  "one is made",
+                  path);
+    } else {
+        forgotten->has_key = true;
+    }
+    explicit_bzero(digits, sizeof digits);
+    return forgotten->has_key;
+}
+
+static bool write_file(const char *path, int flags, const char *text,
+                       struct error *error)
+{
+    int fd =
+        open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | flags, 0600);
+    size_t length = strlen(text);
+    bool written = fd >= 0 && write(fd, text, length) == (ssize_t)length &&
+                   fdatasync(fd) == 0;
+
+    if (!written) {
+        error_set_errno(error, "write %s", path);
+    }
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+    return written;
+}
+
+static bool make_key(struct forgotten *forgotten, struct error *error)
+{
+    char path[PATH_MAX];
+    char line[KEY_DIGITS + 2];
+    bool made;
+
+    path_of(forgotten, "privacy.key", path);
+    if (getrandom(forgotten->key, KEY_BYTES, 0) != KEY_BYTES) {
+        error_set_errno(error, "no random numbers");
+        return false;
+    }
+    for (size_t i = 0; i < KEY_BYTES; i++) {
+        (void)snprintf(line + 2 * i, sizeof line - 2 * i, "%02x",
+                       forgotten->key[i]);
+    }
+    line[KEY_DIGITS] = '\n';
+    line[KEY_DIGITS + 1] = '\0';
+    made = write_file(path, O_EXCL, line, error);
+    explicit_bzero(line, sizeof line);
+    forgotten->has_key = made;
+    return made;
+}
+
+/* Is it one that we could have made? Of others nothing is looked up. */
+static bool is_name(const char *name, size_t length)
+{
+    return length > HASH_CHARS + 3 && length < FORGOTTEN_NAME_SIZE &&
+           name[0] == 'h' && name[1] == '-' && name[2 + HASH_CHARS] == '@' &&
+           memchr(name, '\n', length) == NULL;
+}
+
+static bool keep(struct forgotten *forgotten, const char *name, size_t length)
+{
+    if (!is_name(name, length)) {
+        return false;
+    }
+    atomic_store(&forgotten->is_any, true);
+    return g_hash_table_add(forgotten->names, g_strndup(name, length));
+}
+
+static bool load_names(struct forgotten *forgotten, struct error *error)
+{
+    char path[PATH_MAX];
+    struct stat status;
+    gchar *text = NULL;
+    gsize length = 0;
+
+    path_of(forgotten, "forgotten", path);
+    if (stat(path, &status) != 0 && errno == ENOENT) {
+        return true;
+    }
+    if ((size_t)status.st_size > NAMES_MAX ||
+        !g_file_get_contents(path, &text, &length, NULL)) {
+        error_set(error, "%s cannot be read", path);
+        return false;
+    }
+    for (const char *line = text; *line != '\0';) {
+        size_t size = strcspn(line, "\n");
+
+        (void)keep(forgotten, line, size);
+        line += size + (line[size] == '\n');
+    }
+    g_free(text);
+    return true;
+}
+
+struct forgotten *forgotten_open(const char *state_dir,
+                                 const struct mailbox_rules *rules,
+                                 struct error *error)
+{
+    struct forgotten *forgotten = calloc(1, sizeof *forgotten);
+
+    if (forgotten == NULL) {
+        error_set(error, "out of memory");
+        return NULL;
+    }
+    forgotten->names =
+        g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    forgotten->rules = rules;
+    forgotten->state_dir = strdup(state_dir);
+    (void)pthread_mutex_init(&forgotten->lock, NULL);
+    if (forgotten->state_dir == NULL || !load_key(forgotten, error) ||
+        !load_names(forgotten, error)) {
+        forgotten_free(forgotten);
+        return NULL;
+    }
+    return forgotten;
+}
+
+/* ---- names ---- */
+
+/* RFC 4648, lower case, of the first 130 bits. */
+static void put_base32(const guchar *bytes, char text[HASH_CHARS + 1])
+{
+    static const char alphabet[] = "abcdefghijklmnopqrstuvwxyz234567";
+
+    for (size_t i = 0; i < HASH_CHARS; i++) {
+        size_t bit = 5 * i;
+        unsigned pair = (unsigned)bytes[bit / 8] << 8 | bytes[bit / 8 + 1];
+
+        text[i] = alphabet[pair >> (11 - bit % 8) & 31U];
+    }
+    text[HASH_CHARS] = '\0';
+}
+
+static bool name_of(struct forgotten *forgotten, const struct mailbox *mailbox,
+                    char name[FORGOTTEN_NAME_SIZE])
+{
+    guchar digest[32];
+    gsize length = sizeof digest;
+    char hash[HASH_CHARS + 1];
+    GHmac *hmac;
+    int written;
+
+    if (mailbox->address_length == 0 || mailbox->domain_length == 0) {
+        return false;
+    }
+    hmac = g_hmac_new(G_CHECKSUM_SHA256, forgotten->key, KEY_BYTES);
+    g_hmac_update(hmac, (const guchar *)mailbox->address,
+                  (gssize)mailbox->address_length);
+    g_hmac_get_digest(hmac, digest, &length);
+    g_hmac_unref(hmac);
+    put_base32(digest, hash);
+    written =
+        snprintf(name, FORGOTTEN_NAME_SIZE, "h-%s@%s", hash, mailbox->domain);
+    return written > 0 && written < FORGOTTEN_NAME_SIZE;
+}
+
+bool forgotten_add(struct forgotten *forgotten, const struct mailbox *mailbox,
+                   char name[FORGOTTEN_NAME_SIZE], struct error *error)
+{
+    char path[PATH_MAX];
+    char line[FORGOTTEN_NAME_SIZE + 1];
+    bool added = false;
+
+    (void)pthread_mutex_lock(&forgotten->lock);
+    if (!forgotten->has_key && !make_key(forgotten, error)) {
+        goto out;
+    }
+    if (!name_of(forgotten, mailbox, name)) {
+        error_set(error, "the address has no domain, or is too long");
+        goto out;
+    }
+    added = g_hash_table_contains(forgotten->names, name);
+    if (!added) {
+        path_of(forgotten, "forgotten", path);
+        (void)snprintf(line, sizeof line, "%s\n", name);
+        added = write_file(path, O_APPEND, line, error) &&
+                keep(forgotten, name, strlen(name));
+    }
+out:
+    (void)pthread_mutex_unlock(&forgotten->lock);
+    return added;
+}
+
+static bool is_forgotten(struct forgotten *forgotten, struct text address,
+                         char name[FORGOTTEN_NAME_SIZE])
+{
+    struct mailbox mailbox;
+    bool found;
+
+    if (address.bytes == NULL || address.length == 0 ||
+        mailbox_parse(address, forgotten->rules, &mailbox) != MAILBOX_OK) {
+        return false;
+    }
+    (void)pthread_mutex_lock(&forgotten->lock);
+    found = forgotten->has_key && name_of(forgotten, &mailbox, name) &&
+            g_hash_table_contains(forgotten->names, name);
+    (void)pthread_mutex_unlock(&forgotten->lock);
+    return found;
+}
+
+/* ---- from Redis ---- */
+
+static void take_reply(struct forgotten *forgotten, const redisReply *reply)
+{
+    (void)pthread_mutex_lock(&forgotten->lock);
+    for (size_t i = 0; reply->type == REDIS_REPLY_ARRAY && i < reply->elements;
+         i++) {
+        const redisReply *name = reply->element[i];
+
+        if (name->type == REDIS_REPLY_STRING &&
+            !g_hash_table_contains(forgotten->names, name->str)) {
+            char path[PATH_MAX];
+            char line[FORGOTTEN_NAME_SIZE + 1];
+            struct error unheard;
+
+            path_of(forgotten, "forgotten", path);
+            (void)snprintf(line, sizeof line, "%s\n", name->str);
+            if (keep(forgotten, name->str, (size_t)name->len)) {
+                (void)write_file(path, O_APPEND, line, &unheard);
+            }
+        }
+    }
+    (void)pthread_mutex_unlock(&forgotten->lock);
+}
+
+bool forgotten_learn(struct forgotten *forgotten, struct redis_link *link,
+                     const char *key_prefix, int64_t deadline_ms,
+                     struct error *error)
+{
+    if (!redis_link_open(link, deadline_ms, error)) {
+        return false;
+    }
+    for (unsigned bucket = 0; bucket < STORE_BUCKETS; bucket++) {
+        struct store_key key;
+        const char *words[] = {"HKEYS", key.text};
+
+        if (!store_key_history(key_prefix, bucket, STORE_FORGOTTEN,
+                               text_of(NULL), &key) ||
+            !redis_link_command(link, 2, words, NULL)) {
+            error_set(error, "out of memory");
+            redis_link_close(link);
+            return false;
+        }
+    }
+    for (unsigned bucket = 0; bucket < STORE_BUCKETS; bucket++) {
+        redisReply *reply = redis_link_reply(link, deadline_ms, error);
+
+        if (reply == NULL) {
+            return false;
+        }
+        take_reply(forgotten, reply);
+        freeReplyObject(reply);
+    }
+    return true;
+}
+
+/* ---- events ---- */
+
+/* What an operator changes by name must have the name to act. */
+static bool is_by_name(const struct event *event)
+{
+    static const enum event_type changes[] = {
+        EVENT_SUPPRESSION_ADDED, EVENT_SUPPRESSION_UPDATED,
+        EVENT_SUPPRESSION_REMOVED, EVENT_ALLOW_ADDED, EVENT_ALLOW_REMOVED};
+
+    if (event->type == EVENT_RECIPIENT_FORGOTTEN) {
+        return true;
+    }
+    for (size_t i = 0; i < sizeof changes / sizeof changes[0]; i++) {
+        if (event->type == changes[i]) {
+            return text_is(event->origin, "command");
+        }
+    }
+    return false;
+}
+
+/* Texts about the recipient that may name it, in whatever form. */
+static void leave_out(struct event *event)
+{
+    struct text *const texts[] = {
+        &event->original_recipient, &event->final_recipient, &event->diagnostic,
+        &event->suppression_note, &event->suppression_evidence};
+
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        *texts[i] = text_of(NULL);
+    }
+}
+
+void forgotten_veil(void *context, struct event *event,
+                    char room[FORGOTTEN_ROOM])
+{
+    struct forgotten *forgotten = context;
+    struct text *const names[] = {&event->recipient, &event->final_recipient,
+                                  &event->suppression_pattern, &event->sender,
+                                  &event->auth_user};
+    bool told = false;
+    size_t used = 0;
+
+    if (!atomic_load(&forgotten->is_any) || is_by_name(event)) {
+        return;
+    }
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        char name[FORGOTTEN_NAME_SIZE];
+        size_t length;
+
+        if (!is_forgotten(forgotten, *names[i], name)) {
+            continue;
+        }
+        told = told || i < 3;
+        length = strlen(name);
+        if (used + length > FORGOTTEN_ROOM) {
+            *names[i] = text_of(NULL);
+            continue;
+        }
+        memcpy(room + used, name, length);
+        *names[i] = (struct text){room + used, length};
+        used += length;
+    }
+    if (told) {
+        leave_out(event);
+    }
+}
