@@ -180,6 +180,26 @@ static void format_time(struct text *time, char buffer[CLOCK_TIMESTAMP_SIZE])
     }
 }
 
+/* An entry is named by its pattern, whom to forget as a recipient. */
+static bool is_complete(const struct event *event, struct error *error)
+{
+    bool forgets = event->type == EVENT_RECIPIENT_FORGOTTEN;
+    bool has_pattern = event->suppression_pattern.bytes != NULL;
+    bool has_recipient = event->recipient.bytes != NULL;
+
+    if (forgets ? !has_recipient : !has_pattern) {
+        error_set(error, "%s is missing",
+                  forgets ? "recipient" : "suppression_pattern");
+        return false;
+    }
+    if (forgets ? has_pattern
+                : has_recipient || event->queue_id.bytes != NULL) {
+        error_set(error, "a member is of another type");
+        return false;
+    }
+    return true;
+}
+
 static bool take_members(json_t *root, struct event *event, struct error *error)
 {
     const json_t *type_value = json_object_get(root, "type");
@@ -201,15 +221,7 @@ static bool take_members(json_t *root, struct event *event, struct error *error)
             return false;
         }
     }
-    if (type == EVENT_RECIPIENT_FORGOTTEN
-            ? event->recipient.bytes == NULL
-            : event->suppression_pattern.bytes == NULL) {
-        error_set(error, "%s is missing",
-                  type == EVENT_RECIPIENT_FORGOTTEN ? "recipient"
-                                                    : "suppression_pattern");
-        return false;
-    }
-    return true;
+    return is_complete(event, error);
 }
 
 struct control_request *control_request_decode(const char *line, size_t length,

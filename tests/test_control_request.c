@@ -68,6 +68,10 @@ static void control_request_decode_refuses(void **state)
         {"a pattern that is a number", HEAD "\"suppression_pattern\":1}"},
         {"null", HEAD "\"suppression_pattern\":null}"},
         {"an unknown member", HEAD ANN ",\"recipient\":\"ann@example.org\"}"},
+        {"a pattern of whom to forget", "{\"type\":\"recipient_forgotten\"," ANN
+                                        ",\"recipient\":\"ann@example.org\"}"},
+        {"nobody to forget", "{\"type\":\"recipient_forgotten\"}"},
+        {"a batch in it", "{\"batch\":3}"},
         {"an object in it", HEAD ANN ",\"suppression_note\":{}}"},
         {"an array in it", HEAD ANN ",\"suppression_note\":[]}"},
         {"two objects", HEAD ANN "}{}"},

@@ -326,6 +326,7 @@ static void make_event(struct world *world, struct event *event,
         EVENT_BREAKER_CLOSED,
         EVENT_DOMAIN_DOWN,
         EVENT_DOMAIN_UP,
+        EVENT_RECIPIENT_FORGOTTEN,
         EVENT_HEARTBEAT,
     };
     enum event_type type = types[chance(world, sizeof types / sizeof types[0])];
@@ -348,10 +349,19 @@ static void make_event(struct world *world, struct event *event,
         return;
     }
     event->recipient =
-        text_of(type != EVENT_SUPPRESSION_WITHHELD && chance(world, 20) == 0
+        text_of(type != EVENT_SUPPRESSION_WITHHELD &&
+                        type != EVENT_RECIPIENT_FORGOTTEN &&
+                        chance(world, 20) == 0
                     ? NULL
                     : made->recipient);
     event->recipient_domain = text_of(made->domain);
+    if (type == EVENT_RECIPIENT_FORGOTTEN) {
+        (void)snprintf(made->queue_id, sizeof made->queue_id, "Q%u",
+                       chance(world, 50));
+        event->queue_id = text_of(made->queue_id);
+        event->pseudonym = text_of("h-aaaaaaaaaaaaaaaaaaaaaaaaaa@d.example");
+        return;
+    }
     if (type == EVENT_SUPPRESSION_WITHHELD || type >= EVENT_BREAKER_OPENED) {
         make_decision(world, event, made);
         return;

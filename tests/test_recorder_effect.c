@@ -338,6 +338,15 @@ static const struct event_row {
      .reason = "mailbox_full",
      .effects = SETTLED "delete " STRIKES "  \n"
                         "add " STATS " suppression_withheld|mailbox_full 1\n"},
+    {.name = "nothing is known of whom is forgotten",
+     .type = EVENT_RECIPIENT_FORGOTTEN,
+     .recipient = "ann@example.org",
+     .domain = "example.org",
+     .effects = "delete " ANN "  \n"
+                "delete " STRIKES "  \n"
+                "delete nixie:{00}:evidence:ann@example.org  \n"
+                "set nixie:{00}:due ann@example.org \n"
+                "add " STATS " recipient_forgotten 1\n"},
     {.name = "a domain goes down",
      .type = EVENT_DOMAIN_DOWN,
      .domain = "example.org",
