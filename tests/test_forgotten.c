@@ -101,10 +101,8 @@ static void forgotten_veil_leaves_others_alone(void **state)
 
 static void forgotten_veil_puts_the_pseudonym(void **state)
 {
-    static const char *const spellings[] = {"ann@example.org",
-                                            "ANN@Example.ORG.",
-                                            "\"ann\"@"
-                                            "example.org"};
+    static const char *const spellings[] = {
+        "ann@example.org", "ANN@Example.ORG.", "\"ann\"@example.org"};
     struct place *place = *state;
     char name[FORGOTTEN_NAME_SIZE], room[FORGOTTEN_ROOM];
 
