@@ -23,7 +23,8 @@ struct forget {
     bool keeps_entries, dry_run;
     GArray *entries;    /* struct forget_entry */
     GPtrArray *waiting; /* queue ids: char * */
-    long long history;  /* fields, */
+    GPtrArray *scopes; /* configured, with strikes of their own: const char * */
+    long long history; /* fields, */
     long long strikes, evidence;
     bool is_due;
     enum store_list walked;

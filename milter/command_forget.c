@@ -61,7 +61,10 @@ static bool remove_entries(struct forget *forget, bool *applied)
     return true;
 }
 
-/* One event, and one more for each further message that waits. */
+/*
+ * One event; one more for each further message that waits, or scope that has
+ * strikes of its own.
+ */
 static bool erase(struct forget *forget, bool *applied)
 {
     guint i = 0;
@@ -74,13 +77,17 @@ static bool erase(struct forget *forget, bool *applied)
 
         event_init(&event, EVENT_RECIPIENT_FORGOTTEN, clock_now_us());
         event.recipient = text_of(forget->mailbox.address);
-        if (forget->waiting->len > 0) {
+        if (i < forget->waiting->len) {
             event.queue_id = text_of(g_ptr_array_index(forget->waiting, i));
+        }
+        if (i < forget->scopes->len) {
+            event.scope = text_of(g_ptr_array_index(forget->scopes, i));
         }
         if (!send_event(forget, &event, applied)) {
             return false;
         }
-    } while (++i < forget->waiting->len);
+        i++;
+    } while (i < forget->waiting->len || i < forget->scopes->len);
     return true;
 }
 
@@ -236,6 +243,7 @@ enum command_status command_forget(const struct command_call *call)
     forget.dry_run = command_value(call, "dry-run") != NULL;
     forget.entries = g_array_new(FALSE, TRUE, sizeof(struct forget_entry));
     forget.waiting = g_ptr_array_new_with_free_func(g_free);
+    forget.scopes = g_ptr_array_new();
     forget.store = command_store_open(call->settings, &forget.error);
     if (forget.store == NULL || !command_forget_find(&forget) ||
         (!forget.dry_run && !erase(&forget, &applied))) {
@@ -246,6 +254,7 @@ enum command_status command_forget(const struct command_call *call)
     }
     command_store_close(forget.store);
     g_ptr_array_free(forget.waiting, TRUE);
+    g_ptr_array_free(forget.scopes, TRUE);
     g_array_free(forget.entries, TRUE);
     return status;
 }

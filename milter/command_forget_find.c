@@ -1,5 +1,7 @@
 #include "command_forget.h"
 
+#include "scope.h"
+
 #include <string.h>
 
 /* ---- history ---- */
@@ -90,6 +92,38 @@ static bool find_history(struct forget *forget)
     return true;
 }
 
+/* Their strikes are counted with those for all mail. */
+static bool find_scopes(struct forget *forget)
+{
+    const struct settings *settings = forget->call->settings;
+    struct text address = {forget->mailbox.address,
+                           forget->mailbox.address_length};
+
+    for (size_t i = 0; i < settings->scope_count; i++) {
+        const char *scope = settings->scopes[i].name;
+        struct store_key key;
+        long long strikes;
+
+        if (!store_key_strikes(settings->key_prefix,
+                               store_bucket(address.bytes, address.length),
+                               text_of(scope), address, &key)) {
+            continue;
+        }
+        if (!command_store_add(
+                forget->store, 2,
+                (const struct text[]){text_of("ZCARD"), {key.text, key.length}},
+                &forget->error) ||
+            !take_number(forget, &strikes)) {
+            return false;
+        }
+        if (strikes > 0) {
+            g_ptr_array_add(forget->scopes, settings->scopes[i].name);
+            forget->strikes += strikes;
+        }
+    }
+    return true;
+}
+
 /* ---- entries, of whatever scope ---- */
 
 static bool visit(void *context, const redisReply *keys)
@@ -138,6 +172,7 @@ static bool find_entries(struct forget *forget, enum store_list list)
 
 bool command_forget_find(struct forget *forget)
 {
-    return find_history(forget) && find_entries(forget, STORE_SUPPRESS) &&
+    return find_history(forget) && find_scopes(forget) &&
+           find_entries(forget, STORE_SUPPRESS) &&
            find_entries(forget, STORE_ALLOW);
 }

@@ -5,9 +5,9 @@
 #include "client_rate.h"
 #include "clock.h"
 #include "control.h"
-#include "daemon_metrics.h"
 #include "daemon_privileges.h"
 #include "daemon_store.h"
+#include "daemon_web.h"
 #include "event_log.h"
 #include "forgotten.h"
 #include "instance.h"
@@ -41,7 +41,6 @@
 #define TRACE_ROTATION_TICKS 3600
 #define IDLE_MTA_SECONDS     3600
 #define DRAIN_MS             3000 /* callbacks, then the recorder, at the end */
-#define WEB_ROUTES           2
 
 /* Why it is to end, if not for a signal that we took. */
 enum daemon_end {
@@ -66,10 +65,8 @@ struct daemon {
     struct maillog *maillog;
     struct delay_notices *notices;
     struct control *control;
-    struct metrics metrics;                /* what is counted */
-    struct daemon_metrics *daemon_metrics; /* what is asked */
-    struct web *web;                       /* NULL: nobody may ask */
-    struct web_route routes[WEB_ROUTES];
+    struct metrics metrics; /* what is counted */
+    struct daemon_web *web; /* NULL: nobody may ask */
 
     ino_t socket_inode;
     pthread_t care_thread;
@@ -511,25 +508,12 @@ static bool start_web(struct daemon *daemon, struct error *error)
         .trace_keys = daemon->trace_keys,
         .instance = instance_id(daemon->instance),
     };
-    const struct web_options options = {
-        .listen = daemon->fixed->metrics,
-        .routes = daemon->routes,
-        .route_count = WEB_ROUTES,
-    };
+    const char *listen = daemon->fixed->metrics;
 
-    if (options.listen[0] == '\0') {
+    if (listen[0] == '\0') {
         return true;
     }
-    daemon->daemon_metrics = daemon_metrics_new(&parts);
-    if (daemon->daemon_metrics == NULL) {
-        error_set(error, "out of memory");
-        return false;
-    }
-    daemon->routes[0] = (struct web_route){"/metrics", daemon_metrics_answer,
-                                           daemon->daemon_metrics};
-    daemon->routes[1] = (struct web_route){
-        "/healthz", daemon_metrics_answer_health, daemon->daemon_metrics};
-    daemon->web = web_start(&options, error);
+    daemon->web = daemon_web_start(listen, &parts, error);
     return daemon->web != NULL;
 }
 
@@ -646,7 +630,7 @@ static void stop(struct daemon *daemon, bool started)
         (void)pthread_join(daemon->care_thread, NULL);
         session_event_sum_up(daemon->log, daemon->rates);
     }
-    web_stop(daemon->web); /* it asks all others */
+    daemon_web_stop(daemon->web); /* it asks all others */
     control_stop(daemon->control);
     maillog_stop(daemon->maillog);
     delay_notices_stop(daemon->notices);

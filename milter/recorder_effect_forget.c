@@ -47,6 +47,9 @@ void making_forgotten(struct making *making)
         making_join(making_put_own(making, EFFECT_SET, NULL, making->timestamp),
                     making->event->pseudonym, "", text_of(NULL));
     }
+    if (making->scope.length > 0) { /* what the scope keeps of its own */
+        making_settle(making, recipient, true);
+    }
     making_put_stats(making);
     forget_waiting(making);
 }

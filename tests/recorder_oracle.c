@@ -723,6 +723,9 @@ static void fold_forgotten(const struct fold *fold)
                NULL);
     oracle_set(fold->store, key_of(fold, who, STORE_FORGOTTEN, NULL, &key),
                member(fold, "pseudonym"), fold->at);
+    if (scope_of(fold) != NULL) {
+        settle(fold, who, true);
+    }
     fold_stats(fold, who);
     if (queue_id != NULL) {
         (void)snprintf(waiting, sizeof waiting, "%s %s", queue_id, who);

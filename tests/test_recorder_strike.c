@@ -207,7 +207,8 @@ static void happen(struct world *world, struct event *event)
         event->origin = text_of("maillog");
     }
     (void)snprintf(event->event_id, sizeof event->event_id,
-                   "01930000-0000-7000-8000-%012lld", (long long)event->seq);
+                   "01930000-0000-7000-8000-%012llu",
+                   (unsigned long long)event->seq % 1000000000000ULL);
     length = event_json_encode(event, line);
     oracle_fold_line(world->expected, PREFIX, line, length);
     if (recorder_window_is_full(world->window)) {

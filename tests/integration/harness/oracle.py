@@ -191,6 +191,8 @@ class Store:
                 event["timestamp"]
             self.hash("waiting", domain).pop(
                 f"{event.get('queue_id')} {owner}", None)
+            if scope_of(event):
+                self.settle(owner, scope_of(event), strikes=True)
         elif kind.startswith("breaker_"):
             owner = domain or "*"
             fields = self.hash("breaker", "", owner)
