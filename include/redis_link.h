@@ -18,6 +18,7 @@
 #include "error.h"
 #include "redis_endpoint.h"
 
+#include <poll.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -57,6 +58,16 @@ bool redis_link_command(struct redis_link *link, size_t argc,
  */
 redisReply *redis_link_reply(struct redis_link *link, int64_t deadline_ms,
                              struct error *error);
+
+/*
+ * The same without waiting, for who waits for several links with poll():
+ * *reply is NULL when not all of it is there. After one that was, there may
+ * be another that no poll() tells of: take until there is none. False with
+ * error: the link is now closed.
+ */
+bool redis_link_take(struct redis_link *link, redisReply **reply,
+                     struct error *error);
+struct pollfd redis_link_poll(const struct redis_link *link);
 
 /* redis_link_command() and _reply() for one command of C strings. */
 redisReply *redis_link_ask(struct redis_link *link, int64_t deadline_ms,

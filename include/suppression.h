@@ -7,6 +7,11 @@
  * reads the entry that decides. Any Redis type suppresses: a hash has fields,
  * a string is the note, of others the name alone counts.
  *
+ * With options.cache_memory a copy of the names of all keys is kept current by
+ * Redis (suppression_track.h): a mailbox of which the lists have no key is
+ * told from memory, and Redis is asked only for what is on a list, to confirm
+ * and read it, or while the copy is not current.
+ *
  * Waits    at most options.timeout_ms, connecting included; while the breaker
  *          is open not at all. A thread of its own tries Redis again
  *          (50 ms to 1 s) and closes the breaker.
@@ -20,8 +25,10 @@
 #include "mailbox.h"
 #include "redis_endpoint.h"
 #include "store_key.h"
+#include "text.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define SUPPRESSION_FIELD_MAX 256 /* bytes kept of a field; the rest is cut */
@@ -50,13 +57,40 @@ struct suppression_entry {
     char added_at[SUPPRESSION_FIELD_MAX + 1];
     char mode[SUPPRESSION_FIELD_MAX + 1];
     int64_t expires_at_us; /* 0: never */
+    /*
+     * Where Redis did not tell all (UNAVAILABLE, unread): what the list that
+     * was last known says, with key, list, pattern and scope, and how old it
+     * is. UNAVAILABLE: there is none.
+     */
+    enum suppression_result last_known;
+    int64_t age_seconds;
+};
+
+/* A key of the lists that was written, deleted or has expired. */
+struct suppression_change {
+    struct text key;
+    bool was_present;
+    bool present;
+};
+
+/*
+ * For who wants to know of changes; from one thread of the list's own, which
+ * must not be held up. May be all NULL.
+ */
+struct suppression_listener {
+    void (*changed)(void *context, const struct suppression_change *change);
+    /* The whole list has been read: there may be changes not told of. */
+    void (*reloaded)(void *context);
+    void *context;
 };
 
 struct suppression_options {
     struct redis_endpoint *endpoint; /* borrowed, like key_prefix */
     const char *key_prefix;
-    int timeout_ms;  /* 1 to 1000 */
-    int connections; /* of the pool; 1 to 64 */
+    int timeout_ms;      /* 1 to 1000 */
+    int connections;     /* of the pool; 1 to 64 */
+    size_t cache_memory; /* bytes; 0: no copy, each lookup asks Redis */
+    struct suppression_listener listener;
     /* May be NULL; called when the breaker opens and closes, in turn and
      * from the prober's thread alone; error is "" when it closes. */
     void (*store_changed)(void *context, bool available, const char *error);
@@ -95,6 +129,26 @@ struct suppression_counts {
 };
 const struct suppression_counts *
 suppression_counts(const struct suppression *list);
+enum suppression_cache_status {
+    SUPPRESSION_CACHE_OFF,     /* not wanted, not possible, or too large */
+    SUPPRESSION_CACHE_LOADING, /* each lookup asks Redis */
+    SUPPRESSION_CACHE_CURRENT,
+    SUPPRESSION_CACHE_STALE, /* no news from Redis: each lookup asks it */
+};
+
+struct suppression_cache_state {
+    enum suppression_cache_status status;
+    size_t entries;
+    size_t bytes;
+    int64_t age_ms; /* of what is known; 0 when nothing is */
+    uint64_t loads;
+    uint64_t invalidations; /* keys that Redis named */
+    uint64_t breaks;        /* of the connection */
+};
+void suppression_cache_state(const struct suppression *list,
+                             struct suppression_cache_state *state);
+/* "off", "loading", "current", "stale" */
+const char *suppression_cache_status_name(enum suppression_cache_status status);
 
 /* The keys that suppression_find() asks, in its order; false past the last. */
 bool suppression_candidate(const char *key_prefix,

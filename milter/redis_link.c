@@ -1,6 +1,7 @@
 #include "redis_link.h"
 
 #include "clock.h"
+#include "redis_reply.h"
 #include "text.h"
 
 #include <errno.h>
@@ -426,6 +427,17 @@ static bool take_reply(struct redis_link *link, redisReply **reply,
     return true;
 }
 
+/* Sends what the socket takes, and takes a reply if all of it is there. */
+static bool step(struct redis_link *link, redisReply **reply,
+                 struct error *error)
+{
+    if (!send_some(link)) {
+        error_set_errno(error, "write to redis");
+        return false;
+    }
+    return take_reply(link, reply, error);
+}
+
 /*
  * Reads while it sends: a server that waits for us to take its replies would
  * not take the rest of a long pipeline.
@@ -438,11 +450,7 @@ static bool exchange(struct redis_link *link, int64_t deadline_ms,
     for (;;) {
         short events = POLLIN;
 
-        if (!send_some(link)) {
-            error_set_errno(error, "write to redis");
-            return false;
-        }
-        if (!take_reply(link, reply, error)) {
+        if (!step(link, reply, error)) {
             return false;
         }
         if (*reply != NULL) {
@@ -480,6 +488,31 @@ redisReply *redis_link_reply(struct redis_link *link, int64_t deadline_ms,
     return reply;
 }
 
+bool redis_link_take(struct redis_link *link, redisReply **reply,
+                     struct error *error)
+{
+    *reply = NULL;
+    if (link->fd < 0) {
+        error_set(error, "redis: not connected");
+        return false;
+    }
+    if (step(link, reply, error) &&
+        (*reply != NULL ||
+         (receive_some(link, error) && step(link, reply, error)))) {
+        return true;
+    }
+    redis_link_close(link);
+    return false;
+}
+
+struct pollfd redis_link_poll(const struct redis_link *link)
+{
+    bool sending = link->output_length > link->output_sent;
+
+    return (struct pollfd){.fd = link->fd,
+                           .events = sending ? POLLIN | POLLOUT : POLLIN};
+}
+
 redisReply *redis_link_ask(struct redis_link *link, int64_t deadline_ms,
                            struct error *error, size_t argc,
                            const char *const *argv, const size_t *lengths)
@@ -491,27 +524,6 @@ redisReply *redis_link_ask(struct redis_link *link, int64_t deadline_ms,
         return NULL;
     }
     return redis_link_reply(link, deadline_ms, error);
-}
-
-/*
- * Some servers quote the arguments of a command they refuse: what holds the
- * password is cut down to its first word, or to nothing.
- */
-static struct text without_secret(const redisReply *reply, struct text secret)
-{
-    struct text text = {reply->str, reply->len};
-    const char *blank;
-
-    if (secret.length == 0 ||
-        memmem(text.bytes, text.length, secret.bytes, secret.length) == NULL) {
-        return text;
-    }
-    blank = memchr(text.bytes, ' ', text.length);
-    text.length = blank == NULL ? 0 : (size_t)(blank - text.bytes);
-    if (memmem(text.bytes, text.length, secret.bytes, secret.length) != NULL) {
-        text.length = 0;
-    }
-    return text;
 }
 
 /* False with error when the reply to a step of the login is not OK. */
@@ -529,7 +541,8 @@ static bool check_step(struct redis_link *link, const char *step,
     passed = reply->type == REDIS_REPLY_STATUS;
     if (reply->type == REDIS_REPLY_ERROR) {
         link->fault = redis_fault_of(reply);
-        (void)text_escape(without_secret(reply, secret), shown, sizeof shown);
+        (void)text_escape(redis_reply_without(reply, secret), shown,
+                          sizeof shown);
         error_set(error, "redis: %s refused: %s", step,
                   shown[0] != '\0' ? shown : "its words repeat the password");
     } else if (!passed) {
@@ -538,23 +551,6 @@ static bool check_step(struct redis_link *link, const char *step,
     }
     freeReplyObject(reply);
     return passed;
-}
-
-/* A text of a reply that is pairs of names and values, or NULL bytes. */
-static struct text find_pair(const redisReply *reply, const char *name)
-{
-    for (size_t i = 1;
-         reply->type == REDIS_REPLY_ARRAY && i < (size_t)reply->elements;
-         i += 2) {
-        const redisReply *key = reply->element[i - 1];
-        const redisReply *value = reply->element[i];
-
-        if (key->type == REDIS_REPLY_STRING && strcmp(key->str, name) == 0 &&
-            value->type == REDIS_REPLY_STRING) {
-            return (struct text){value->str, (size_t)value->len};
-        }
-    }
-    return (struct text){NULL, 0};
 }
 
 /*
@@ -572,7 +568,7 @@ static bool check_master(struct redis_link *link, int64_t deadline_ms,
     if (reply == NULL) {
         return false;
     }
-    role = find_pair(reply, "role");
+    role = redis_reply_pair(reply, "role");
     is_master = role.length == 6 && memcmp(role.bytes, "master", 6) == 0;
     if (reply->type == REDIS_REPLY_ERROR) {
         link->fault = redis_fault_of(reply);

@@ -2,6 +2,7 @@
 
 #include "clock.h"
 #include "suppression_pool.h"
+#include "suppression_track.h"
 #include "text.h"
 
 #include <stdio.h>
@@ -10,6 +11,7 @@
 
 struct suppression {
     struct suppression_pool *pool;
+    struct suppression_track *track; /* NULL: each lookup asks Redis */
     const char *key_prefix;
     int timeout_ms;
     struct suppression_counts counts;
@@ -376,31 +378,165 @@ static enum suppression_result ask_patiently(struct lookup *lookup,
     return result;
 }
 
-static enum suppression_result
-find(struct suppression *list, const struct mailbox *mailbox, const char *scope,
-     struct suppression_entry *entry, struct error *error)
+/* ---- from memory ----------------------------------------------------------
+ */
+
+#define AT_ONCE 8 /* patterns whose slots are brought near together */
+
+/* The fingerprints of one pattern: of each list, for the scope and for all. */
+struct prints {
+    uint64_t of[2][2];
+};
+
+static bool take_prints(const struct suppression *list,
+                        const struct question *question, size_t index,
+                        struct prints *prints)
+{
+    const struct suppression_cache *cache =
+        suppression_track_cache(list->track);
+    size_t scopes = question->scope == NULL ? 1 : 2;
+    struct mailbox_pattern pattern;
+    struct store_key key;
+
+    if (!mailbox_candidate(question->mailbox, index, &pattern)) {
+        return false;
+    }
+    for (size_t of = 0; of < 2; of++) {
+        for (size_t scope = 0; scope < scopes; scope++) {
+            if (!store_key_list(question->key_prefix,
+                                of == 0 ? STORE_ALLOW : STORE_SUPPRESS,
+                                scopes == 2 && scope == 0 ? question->scope
+                                                          : NULL,
+                                &pattern, &key)) {
+                return false;
+            }
+            prints->of[of][scope] = suppression_cache_fingerprint(
+                cache, (struct text){key.text, key.length});
+            suppression_cache_fetch(cache, prints->of[of][scope]);
+        }
+    }
+    return true;
+}
+
+/* The first candidate that the prints of a pattern name, or SIZE_MAX. */
+static size_t first_of(const struct suppression *list,
+                       const struct question *question, size_t pattern,
+                       const struct prints *prints)
+{
+    const struct suppression_cache *cache =
+        suppression_track_cache(list->track);
+    size_t scopes = question->scope == NULL ? 1 : 2;
+
+    for (size_t of = 0; of < 2; of++) {
+        for (size_t scope = 0; scope < scopes; scope++) {
+            if (suppression_cache_has(cache, prints->of[of][scope])) {
+                return of * question->patterns * scopes + pattern * scopes +
+                       scope;
+            }
+        }
+    }
+    return SIZE_MAX;
+}
+
+/* The first candidate of all that the cache has, or SIZE_MAX. */
+static size_t find_in_cache(const struct suppression *list,
+                            const struct question *question)
+{
+    size_t first = SIZE_MAX;
+
+    for (size_t from = 0; from < question->patterns; from += AT_ONCE) {
+        struct prints prints[AT_ONCE];
+        size_t count = 0;
+
+        while (count < AT_ONCE && from + count < question->patterns &&
+               take_prints(list, question, from + count, &prints[count])) {
+            count++;
+        }
+        for (size_t i = 0; i < count; i++) {
+            size_t hit = first_of(list, question, from + i, &prints[i]);
+
+            first = hit < first ? hit : first;
+        }
+    }
+    return first;
+}
+
+static bool is_absent(const struct suppression *list,
+                      const struct question *question)
+{
+    return list->track != NULL &&
+           suppression_track_is_current(list->track, clock_monotonic_ms()) &&
+           find_in_cache(list, question) == SIZE_MAX;
+}
+
+/* Redis did not tell all: what the list said when it was last known. */
+static void remember(const struct suppression *list,
+                     const struct question *question,
+                     struct suppression_entry *entry)
+{
+    int64_t age_ms;
+    size_t hit;
+
+    entry->last_known = SUPPRESSION_UNAVAILABLE;
+    if (list->track == NULL ||
+        !suppression_track_age(list->track, clock_monotonic_ms(), &age_ms)) {
+        return;
+    }
+    entry->age_seconds = age_ms / 1000;
+    entry->last_known = SUPPRESSION_ABSENT;
+    hit = find_in_cache(list, question);
+    if (hit != SIZE_MAX && candidate(question, hit, entry)) {
+        entry->last_known = entry->list == STORE_ALLOW ? SUPPRESSION_ALLOWED
+                                                       : SUPPRESSION_FOUND;
+    }
+}
+
+/* ---- the lookup ------------------------------------------------------------
+ */
+
+static enum suppression_result ask_redis(struct suppression *list,
+                                         const struct question *question,
+                                         struct suppression_entry *entry,
+                                         struct error *error)
 {
     struct lookup lookup = {
         .deadline_ms = clock_monotonic_ms() + list->timeout_ms,
     };
-    struct question question = question_of(list->key_prefix, mailbox, scope);
     struct error cause = {""};
     struct suppression_loan loan;
     enum suppression_result result;
 
-    if (question.patterns == 0) {
-        return SUPPRESSION_ABSENT;
-    }
     if (!suppression_pool_take(list->pool, lookup.deadline_ms, &loan, error)) {
         return SUPPRESSION_UNAVAILABLE;
     }
     lookup.link = loan.link;
-    result = ask_patiently(&lookup, &question, entry, &cause);
+    result = ask_patiently(&lookup, question, entry, &cause);
     if (result == SUPPRESSION_UNAVAILABLE) {
         suppression_pool_fail(list->pool, &loan, &cause);
         error_set(error, "%s", cause.text);
     }
     suppression_pool_give(list->pool, &loan);
+    return result;
+}
+
+static enum suppression_result
+find(struct suppression *list, const struct mailbox *mailbox, const char *scope,
+     struct suppression_entry *entry, struct error *error)
+{
+    struct question question = question_of(list->key_prefix, mailbox, scope);
+    enum suppression_result result;
+
+    if (question.patterns == 0 || is_absent(list, &question)) {
+        return SUPPRESSION_ABSENT;
+    }
+    result = ask_redis(list, &question, entry, error);
+    if (result == SUPPRESSION_UNAVAILABLE) {
+        memset(entry, 0, sizeof *entry);
+        remember(list, &question, entry);
+    } else if (result == SUPPRESSION_FOUND && entry->unread) {
+        entry->last_known =
+            SUPPRESSION_FOUND; /* this moment, not from memory */
+    }
     return result;
 }
 
@@ -425,6 +561,30 @@ suppression_counts(const struct suppression *list)
     return &list->counts;
 }
 
+void suppression_cache_state(const struct suppression *list,
+                             struct suppression_cache_state *state)
+{
+    memset(state, 0, sizeof *state);
+    if (list->track != NULL) {
+        suppression_track_state(list->track, state);
+    }
+}
+
+const char *suppression_cache_status_name(enum suppression_cache_status status)
+{
+    switch (status) {
+    case SUPPRESSION_CACHE_OFF:
+        return "off";
+    case SUPPRESSION_CACHE_LOADING:
+        return "loading";
+    case SUPPRESSION_CACHE_CURRENT:
+        return "current";
+    case SUPPRESSION_CACHE_STALE:
+        return "stale";
+    }
+    return "";
+}
+
 struct suppression *suppression_new(const struct suppression_options *options,
                                     struct error *error)
 {
@@ -442,7 +602,12 @@ struct suppression *suppression_new(const struct suppression_options *options,
     list->key_prefix = options->key_prefix;
     list->timeout_ms = options->timeout_ms;
     list->pool = suppression_pool_new(options, error);
-    if (list->pool == NULL) {
+    if (list->pool != NULL && options->cache_memory > 0) {
+        list->track = suppression_track_new(options, error);
+    }
+    if (list->pool == NULL ||
+        (list->track == NULL && options->cache_memory > 0)) {
+        suppression_pool_free(list->pool);
         free(list);
         return NULL;
     }
@@ -454,6 +619,7 @@ void suppression_free(struct suppression *list)
     if (list == NULL) {
         return;
     }
+    suppression_track_free(list->track);
     suppression_pool_free(list->pool);
     free(list);
 }
