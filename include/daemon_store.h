@@ -39,6 +39,9 @@ daemon_store_start(const struct daemon_store_options *options,
 struct suppression *daemon_store_list(struct daemon_store *store);
 struct unclassified *daemon_store_unclassified(struct daemon_store *store);
 
+void daemon_store_cache_state(struct daemon_store *store,
+                              struct suppression_cache_state *state);
+
 /* True once everything up to seq is in Redis; false after timeout_ms. */
 bool daemon_store_wait(struct daemon_store *store, int64_t seq, int timeout_ms);
 

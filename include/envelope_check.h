@@ -40,8 +40,12 @@ struct envelope_question {
 
 struct envelope_answer {
     enum envelope_verdict verdict;
-    bool store_down;                /* the lists did not answer */
-    struct suppression_entry entry; /* of SUPPRESS, OBSERVE and EXEMPT */
+    bool store_down; /* the lists did not answer, nor did the last known */
+    /*
+     * Of SUPPRESS, OBSERVE and EXEMPT. last_known FOUND: Redis did not answer,
+     * it is the list that was last known, and nothing but the key is known.
+     */
+    struct suppression_entry entry;
     char store_error[256];
 };
 

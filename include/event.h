@@ -96,6 +96,7 @@ struct event {
     struct text pseudonym; /* of recipient_forgotten: in later events */
     struct text action;
     struct text store_state;
+    int64_t store_age_seconds; /* of the list, where Redis did not answer */
     int64_t latency_us;
     int64_t aggregated; /* so many events, of no recipient in particular */
 
@@ -107,6 +108,8 @@ struct event {
     struct text gap_reason;
     /* heartbeat */
     int64_t applied_seq, lag_seconds;
+    struct text cache_state; /* of the suppression cache, and the next */
+    int64_t cache_entries, cache_bytes, cache_age_seconds;
     /* store_degraded, store_recovered */
     struct text store_endpoint, store_error;
     /* mark, and what comes from a delivery log */
@@ -183,6 +186,7 @@ enum event_member_kind {
     TEXT(feedback_type, 32)                                                    \
     TEXT(withheld_by, 16)                                                      \
     TEXT(store_state, 16)                                                      \
+    INTEGER(store_age_seconds)                                                 \
     INTEGER(latency_us)                                                        \
     TEXT(suppression_pattern, 324)                                             \
     TEXT(suppression_reason, 64)                                               \
@@ -201,6 +205,10 @@ enum event_member_kind {
     TEXT(gap_reason, 64)                                                       \
     INTEGER(applied_seq)                                                       \
     INTEGER(lag_seconds)                                                       \
+    TEXT(cache_state, 16)                                                      \
+    INTEGER(cache_entries)                                                     \
+    INTEGER(cache_bytes)                                                       \
+    INTEGER(cache_age_seconds)                                                 \
     TEXT(store_endpoint, 255)                                                  \
     TEXT(store_error, 255)                                                     \
     TEXT(remote_ip, 64)                                                        \
@@ -235,7 +243,7 @@ struct event_member {
     char opening[EVENT_OPENING]; /* ,"NAME":" of a text, else ,"NAME": */
 };
 
-#define EVENT_MEMBERS 82
+#define EVENT_MEMBERS 87
 
 extern const struct event_member event_members[EVENT_MEMBERS];
 extern const size_t event_member_count;

@@ -22,7 +22,8 @@
 
 #define SETTINGS_FILE "/etc/nixie/nixie.conf"
 
-enum settings_failure { FAILURE_ACCEPT, FAILURE_TEMPFAIL };
+/* FAILURE_CACHED: of the store alone, whose last known list is enforced. */
+enum settings_failure { FAILURE_ACCEPT, FAILURE_TEMPFAIL, FAILURE_CACHED };
 enum settings_mode { MODE_ENFORCE, MODE_OBSERVE };
 
 /* Whose failures in the delivery log may count. */
@@ -60,6 +61,7 @@ struct settings {
     int redis_timeout_ms;
     char *key_prefix;
     enum settings_failure on_store_failure;
+    size_t suppression_cache_memory; /* bytes; 0: no cache */
     enum settings_mode mode;
     char *refusal; /* as configured; checked */
     char refusal_code[4];

@@ -45,4 +45,11 @@ bool settings_is_repeated(cfg_opt_t *option);
 char **settings_copy_list(cfg_t *cfg, const char *key);
 void settings_free_list(char **list); /* or NULL */
 
+/*
+ * "0", "64M", "1G", "65536K", or bytes: 0, or 4 MiB to 64 GiB. False: it is
+ * none of these.
+ */
+bool settings_parse_memory(const char *text, size_t *bytes);
+int settings_check_memory(cfg_t *cfg, cfg_opt_t *option);
+
 #endif

@@ -65,6 +65,12 @@ static const struct probe {
     {{"EXPIREAT", NULL, "1"}, 3, LIST},
     {{"TYPE", NULL}, 2, ALLOWED},
     {{"HSET", NULL, "reason", "x"}, 4, ALLOWED},
+    /* what keeps the lists in memory */
+    {{"CLIENT", "ID"}, 2, NULL},
+    {{"CLIENT", "TRACKING", "OFF"}, 3, NULL},
+    {{"PING"}, 1, NULL},
+    {{"SCAN", "0"}, 2, NULL},
+    {{"SUBSCRIBE", "__redis__:invalidate"}, 2, NULL},
     /* texts that no rule knew */
     {{"HSETNX", NULL, "x", "1"}, 4, TEXTS ":example"},
     {{"HDEL", NULL, "x"}, 3, TEXTS ":example"},
@@ -79,11 +85,24 @@ struct denials {
     char commands[NAMES_MAX];
     char key[STORE_KEY_MAX];
     bool script; /* EVAL and its like, without which it goes on, slower */
+    bool cache;  /* what the suppression cache needs */
 };
 
 static bool is_script(const struct probe *probe)
 {
     return strncmp(probe->words[0], "EVAL", 4) == 0;
+}
+
+static bool is_for_cache(const struct probe *probe)
+{
+    static const char *const words[] = {"CLIENT", "PING", "SCAN", "SUBSCRIBE"};
+
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        if (strcmp(probe->words[0], words[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static void make_key(const struct check *check, const struct probe *probe,
@@ -114,6 +133,8 @@ static void take_denial(const struct check *check, struct denials *denials,
 
     if (is_script(probe)) {
         denials->script = true;
+    } else if (is_for_cache(probe)) {
+        denials->cache = true;
     } else if (!is_told(denials, probe->words[0])) {
         if (used == 0) {
             make_key(check, probe, denials->key);
@@ -197,6 +218,14 @@ static void report(struct check *check, const struct denials *denials)
                              "the ACL of its user %s denies, on keys such as "
                              "%s:%s; nixie-redis(7) has an ACL that suffices",
                              user, denials->key, denials->commands);
+    } else if (denials->cache) {
+        command_check_report(check, CHECK_WARN, "redis",
+                             "the ACL of its user %s denies what the "
+                             "suppression cache needs: each lookup asks "
+                             "Redis; ACL SETUSER %s +scan +ping +subscribe "
+                             "+client|id +client|tracking "
+                             "&__redis__:invalidate",
+                             user, user);
     } else if (denials->script) {
         command_check_report(check, CHECK_WARN, "redis",
                              "the ACL of its user %s denies EVAL or EVALSHA: "

@@ -201,6 +201,7 @@ static bool change_applied(void *context, int64_t seq, int timeout_ms)
 
 static void beat(struct daemon *daemon)
 {
+    struct suppression_cache_state cache;
     struct recorder_state state;
     struct event event;
 
@@ -208,6 +209,11 @@ static void beat(struct daemon *daemon)
     event_init(&event, EVENT_HEARTBEAT, clock_now_us());
     event.applied_seq = state.applied_seq;
     event.lag_seconds = state.lag_seconds;
+    daemon_store_cache_state(daemon->store, &cache);
+    event.cache_state = text_of(suppression_cache_status_name(cache.status));
+    event.cache_entries = (int64_t)cache.entries;
+    event.cache_bytes = (int64_t)cache.bytes;
+    event.cache_age_seconds = cache.age_ms / 1000;
     (void)event_log_append(daemon->log, &event);
 }
 

@@ -189,6 +189,7 @@ static bool start_list(struct daemon_store *store, struct error *error)
         .key_prefix = store->settings->key_prefix,
         .timeout_ms = store->settings->redis_timeout_ms,
         .connections = LOOKUP_CONNECTIONS,
+        .cache_memory = store->settings->suppression_cache_memory,
         .store_changed = lookups_changed,
         .context = store,
     };
@@ -272,6 +273,12 @@ struct suppression *daemon_store_list(struct daemon_store *store)
 struct unclassified *daemon_store_unclassified(struct daemon_store *store)
 {
     return store->unclassified;
+}
+
+void daemon_store_cache_state(struct daemon_store *store,
+                              struct suppression_cache_state *state)
+{
+    suppression_cache_state(store->list, state);
 }
 
 bool daemon_store_wait(struct daemon_store *store, int64_t seq, int timeout_ms)

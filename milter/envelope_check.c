@@ -40,7 +40,10 @@ static enum suppression_result find(const struct envelope_question *question,
     enum suppression_result result = suppression_find(
         question->list, question->mailbox, scope, entry, error);
 
-    return result == SUPPRESSION_ABSENT && question->delivered != NULL
+    return question->delivered != NULL &&
+                   (result == SUPPRESSION_ABSENT ||
+                    (result == SUPPRESSION_UNAVAILABLE &&
+                     entry->last_known == SUPPRESSION_ABSENT))
                ? suppression_find(question->list, question->delivered, scope,
                                   entry, error)
                : result;
@@ -71,12 +74,33 @@ verdict_when_unavailable(const struct envelope_question *question)
 {
     const struct settings *settings = question->settings;
 
-    if (settings->on_store_failure == FAILURE_ACCEPT ||
+    if (settings->on_store_failure != FAILURE_TEMPFAIL ||
         scope_mode(settings, question->scope) == MODE_OBSERVE ||
         is_let_through(question)) {
         return ENVELOPE_PASS;
     }
     return ENVELOPE_TEMPFAIL;
+}
+
+/* The list that was last known decides, if there is one. */
+static bool take_last_known(const struct envelope_question *question,
+                            struct envelope_answer *answer)
+{
+    if (question->settings->on_store_failure != FAILURE_CACHED) {
+        return false;
+    }
+    switch (answer->entry.last_known) {
+    case SUPPRESSION_FOUND:
+        answer->verdict = verdict_when_found(question, &answer->entry);
+        return true;
+    case SUPPRESSION_ABSENT:
+    case SUPPRESSION_ALLOWED:
+        answer->verdict = ENVELOPE_PASS;
+        return true;
+    case SUPPRESSION_UNAVAILABLE:
+        break;
+    }
+    return false;
 }
 
 void envelope_check(const struct envelope_question *question,
@@ -99,6 +123,9 @@ void envelope_check(const struct envelope_question *question,
         break;
     case SUPPRESSION_UNAVAILABLE:
         break;
+    }
+    if (take_last_known(question, answer)) {
+        return;
     }
     answer->store_down = true;
     answer->verdict = verdict_when_unavailable(question);

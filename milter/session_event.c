@@ -114,6 +114,18 @@ static bool has_line(const struct session_services *services,
     return false;
 }
 
+/* Whether Redis told it, or the list that was last known. */
+static void describe_store(struct event *event,
+                           const struct suppression_entry *entry)
+{
+    bool is_stale = entry->last_known == SUPPRESSION_FOUND;
+
+    event->store_state = text_of(is_stale ? "stale" : "ok");
+    if (is_stale) {
+        event->store_age_seconds = entry->age_seconds;
+    }
+}
+
 /* --- at RCPT ------------------------------------------------------------ */
 
 /* One line a decision, for the operator's mail log. */
@@ -168,15 +180,17 @@ session_event_refused(const struct session_services *services,
     if (!has_line(services, session, EVENT_SUPPRESSED)) {
         return EVENT_LOG_WRITTEN;
     }
-    if (!answer->store_down) {
+    if (answer->store_down) {
+        event.store_state = text_of("down");
+    } else {
         transaction_describe_entry(&answer->entry, expires_at, &event);
+        describe_store(&event, &answer->entry);
     }
     event.action = text_of(reply->code[0] == '4' ? "tempfail" : "reject");
     event.decided_by = text_of("nixie");
     event.smtp_stage = text_of("rcpt");
     event.reply_code = reply_code(reply->code);
     event.enhanced_status = text_of(reply->enhanced_status);
-    event.store_state = text_of(answer->store_down ? "down" : "ok");
     event.latency_us = latency_us;
     result = event_log_append(services->log, &event);
     tell("refused", &event);
@@ -201,7 +215,7 @@ session_event_observed(const struct session_services *services,
     event.action =
         text_of(answer->verdict == ENVELOPE_EXEMPT ? "exempt" : "observe");
     event.smtp_stage = text_of("rcpt");
-    event.store_state = text_of("ok");
+    describe_store(&event, &answer->entry);
     event.latency_us = latency_us;
     return event_log_append(services->log, &event);
 }
@@ -256,7 +270,7 @@ static void settle(struct event *event, const struct session *session,
         event->reply_code = 550;
         event->enhanced_status = text_of("5.7.1");
     }
-    event->store_state = text_of("ok");
+    describe_store(event, &suppressed->entry);
     event->latency_us = suppressed->latency_us;
 }
 

@@ -135,7 +135,8 @@ static cfg_t *make_parser(void)
         CFG_STR("redis_password_file", "", CFGF_NONE),
         CFG_INT("redis_timeout_ms", 50, CFGF_NONE),
         CFG_STR("key_prefix", "nixie:", CFGF_NONE),
-        CFG_STR("on_store_failure", "accept", CFGF_NONE),
+        CFG_STR("on_store_failure", "cached", CFGF_NONE),
+        CFG_STR("suppression_cache_memory", "256M", CFGF_NONE),
         CFG_STR("mode", "enforce", CFGF_NONE),
         CFG_STR("refusal", "550 5.7.1 Recipient suppressed: %R%s [%i]",
                 CFGF_NONE),
@@ -284,6 +285,7 @@ static bool take_words(cfg_t *cfg, struct settings *settings)
     static const char *const words[] = {
         "event_log_sync",     "on_log_failure",      "on_store_failure", "mode",
         "milter_socket_mode", "event_log_retention", "event_log_format",
+        "suppression_cache_memory",
     };
     const char *sync = cfg_getstr(cfg, "event_log_sync");
 
@@ -301,9 +303,12 @@ static bool take_words(cfg_t *cfg, struct settings *settings)
     settings->on_log_failure = cfg_getstr(cfg, "on_log_failure")[0] == 'a'
                                    ? FAILURE_ACCEPT
                                    : FAILURE_TEMPFAIL;
-    settings->on_store_failure = cfg_getstr(cfg, "on_store_failure")[0] == 'a'
-                                     ? FAILURE_ACCEPT
-                                     : FAILURE_TEMPFAIL;
+    settings->on_store_failure =
+        cfg_getstr(cfg, "on_store_failure")[0] == 'c'   ? FAILURE_CACHED
+        : cfg_getstr(cfg, "on_store_failure")[0] == 'a' ? FAILURE_ACCEPT
+                                                        : FAILURE_TEMPFAIL;
+    (void)settings_parse_memory(cfg_getstr(cfg, "suppression_cache_memory"),
+                                &settings->suppression_cache_memory);
     settings->mode =
         cfg_getstr(cfg, "mode")[0] == 'o' ? MODE_OBSERVE : MODE_ENFORCE;
     settings->milter_socket_mode =
@@ -556,6 +561,9 @@ const char *settings_needs_restart(const struct settings *running,
     }
     if (running->event_log_retention_s != loaded->event_log_retention_s) {
         return "event_log_retention";
+    }
+    if (running->suppression_cache_memory != loaded->suppression_cache_memory) {
+        return "suppression_cache_memory";
     }
     if (!is_same_list(running->maillog, loaded->maillog)) {
         return "maillog";

@@ -226,13 +226,19 @@ static int check_failure(cfg_t *cfg, cfg_opt_t *option)
     if (strcmp(value, "accept") == 0 || strcmp(value, "tempfail") == 0) {
         return 0;
     }
-    if (strcmp(value, "cached") == 0) {
-        return settings_refuse(
-            cfg, option,
-            "this nixie keeps no copy of the list in memory; write "
-            "\"accept\" or \"tempfail\"");
-    }
     return settings_refuse(cfg, option, "write \"accept\" or \"tempfail\"");
+}
+
+static int check_store_failure(cfg_t *cfg, cfg_opt_t *option)
+{
+    const char *value = settings_newest(option);
+
+    if (strcmp(value, "cached") == 0 || strcmp(value, "accept") == 0 ||
+        strcmp(value, "tempfail") == 0) {
+        return 0;
+    }
+    return settings_refuse(cfg, option,
+                           "write \"cached\", \"accept\" or \"tempfail\"");
 }
 
 static int check_sync(cfg_t *cfg, cfg_opt_t *option)
@@ -432,7 +438,8 @@ static const struct check {
     {"redis_timeout_ms", check_timeout},
     {"client_event_rate", check_rate},
     {"key_prefix", check_prefix},
-    {"on_store_failure", check_failure},
+    {"on_store_failure", check_store_failure},
+    {"suppression_cache_memory", settings_check_memory},
     {"mode", settings_check_mode},
     {"refusal", check_refusal},
     {"local_domains", check_domain},

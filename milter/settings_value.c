@@ -1,7 +1,11 @@
 #include "settings_value.h"
 
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define MEMORY_LEAST ((uint64_t)4 << 20)
+#define MEMORY_MOST  ((uint64_t)64 << 30)
 
 #define PATH_LONGEST 4000 /* PATH_MAX, and room for what is put behind it */
 
@@ -116,4 +120,39 @@ void settings_free_list(char **list)
         free(list[i]);
     }
     free(list);
+}
+
+bool settings_parse_memory(const char *text, size_t *bytes)
+{
+    static const struct unit {
+        const char *suffix;
+        unsigned bits;
+    } units[] = {{"", 0}, {"K", 10}, {"M", 20}, {"G", 30}};
+    uint64_t number = 0;
+    size_t digits = 0;
+
+    while (text[digits] >= '0' && text[digits] <= '9' && digits < 12) {
+        number = number * 10 + (uint64_t)(text[digits++] - '0');
+    }
+    for (size_t i = 0; digits > 0 && i < sizeof units / sizeof units[0]; i++) {
+        uint64_t most = MEMORY_MOST >> units[i].bits;
+
+        if (strcmp(text + digits, units[i].suffix) == 0 && number <= most) {
+            number <<= units[i].bits;
+            *bytes = (size_t)number;
+            return *bytes == number && (number == 0 || number >= MEMORY_LEAST);
+        }
+    }
+    return false;
+}
+
+int settings_check_memory(cfg_t *cfg, cfg_opt_t *option)
+{
+    size_t bytes;
+
+    return settings_parse_memory(settings_newest(option), &bytes)
+               ? 0
+               : settings_refuse(cfg, option,
+                                 "write 4M to 64G, such as \"256M\", or "
+                                 "\"0\" for none");
 }

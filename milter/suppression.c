@@ -533,7 +533,8 @@ find(struct suppression *list, const struct mailbox *mailbox, const char *scope,
     if (result == SUPPRESSION_UNAVAILABLE) {
         memset(entry, 0, sizeof *entry);
         remember(list, &question, entry);
-    } else if (result == SUPPRESSION_FOUND && entry->unread) {
+    } else if (result == SUPPRESSION_FOUND && entry->unread &&
+               strcmp(entry->kind, "hash") == 0) {
         entry->last_known =
             SUPPRESSION_FOUND; /* this moment, not from memory */
     }

@@ -34,7 +34,8 @@ static void settings_defaults_fit_one_host(void **state)
     assert_int_equal(settings->redis_timeout_ms, 50);
     assert_int_equal(settings->client_event_rate, 200);
     assert_int_equal(settings->event_log_retention_s, 72 * 3600);
-    assert_int_equal(settings->on_store_failure, FAILURE_ACCEPT);
+    assert_int_equal(settings->on_store_failure, FAILURE_CACHED);
+    assert_int_equal(settings->suppression_cache_memory, 256 * 1024 * 1024);
     assert_int_equal(settings->mode, MODE_ENFORCE);
     assert_int_equal(settings->exempt_count, 2);
     assert_string_equal(settings->exempt[0].text, "postmaster@");
@@ -107,7 +108,12 @@ static void settings_errors_name_line_and_remedy(void **state)
         {"redis = \"localhost\"\n", ":1:", "unix:"},
         {"key_prefix = \"\"\n", ":1:", "1 to 64"},
         {"key_prefix = \"a{b}\"\n", ":1:", "1 to 64"},
-        {"on_store_failure = \"cached\"\n", ":1:", "accept"},
+        {"on_store_failure = \"ignore\"\n", ":1:", "\"cached\", \"accept\""},
+        {"on_log_failure = \"cached\"\n", ":1:", "\"accept\" or"},
+        {"suppression_cache_memory = \"1M\"\n", ":1:", "4M to 64G"},
+        {"suppression_cache_memory = \"65G\"\n", ":1:", "4M to 64G"},
+        {"suppression_cache_memory = \"256MB\"\n", ":1:", "4M to 64G"},
+        {"suppression_cache_memory = \"\"\n", ":1:", "4M to 64G"},
         {"event_log_retention = \"5m\"\n", ":1:", "at least 1h"},
         {"event_log = \"events\"\n", ":1:", "begins with /"},
         {"event_log_sync = \"always\"\n", ":1:", "interval"},
