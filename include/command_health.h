@@ -87,6 +87,8 @@ json_t *health_domain_json(const struct health_domain *domain);
 struct health_beat {
     int64_t at_us; /* 0: there is none */
     int64_t applied_seq, lag_seconds;
+    char cache_state[16]; /* "": it did not tell */
+    int64_t cache_entries, cache_bytes, cache_age_seconds;
 };
 
 /* The last heartbeat of a file. False with error: it cannot be read. */

@@ -390,6 +390,45 @@ static void tell_beat(struct health *health, const struct health_beat *beat,
     }
 }
 
+static json_t *json_of_cache(const struct health_beat *beat)
+{
+    json_t *members = json_object();
+
+    command_json_set(members, "cache_state", text_of(beat->cache_state));
+    (void)json_object_set_new(members, "cache_entries",
+                              json_integer(beat->cache_entries));
+    (void)json_object_set_new(members, "cache_bytes",
+                              json_integer(beat->cache_bytes));
+    (void)json_object_set_new(members, "cache_age_seconds",
+                              json_integer(beat->cache_age_seconds));
+    return members;
+}
+
+/* What nixied said of its suppression cache in that heartbeat. */
+static void tell_cache(struct health *health, const struct health_beat *beat)
+{
+    bool is_wanted = health->call->settings->suppression_cache_memory > 0;
+    bool is_current = strcmp(beat->cache_state, "current") == 0;
+    char age[COMMAND_DURATION_SIZE];
+
+    if (beat->cache_state[0] == '\0' || !is_wanted) {
+        return;
+    }
+    command_duration(beat->cache_age_seconds > 0 ? beat->cache_age_seconds : 0,
+                     age);
+    if (is_current) {
+        report(health, CHECK_OK, "cache", json_of_cache(beat),
+               "current, %lld entries in %lld KiB",
+               (long long)beat->cache_entries,
+               (long long)beat->cache_bytes / 1024);
+    } else {
+        report(health, CHECK_WARN, "cache", json_of_cache(beat),
+               "%s, so each lookup asks Redis; list of %lld entries, %s old; "
+               "nixied's log tells why",
+               beat->cache_state, (long long)beat->cache_entries, age);
+    }
+}
+
 static void tell_log(struct health *health, bool runs)
 {
     const char *path = health->call->settings->event_log;
@@ -404,6 +443,7 @@ static void tell_log(struct health *health, bool runs)
                "%s: no heartbeat in it yet; nixied writes one a minute", path);
     } else {
         tell_beat(health, &beat, runs);
+        tell_cache(health, &beat);
     }
 }
 

@@ -70,8 +70,16 @@ static bool read_line(int file, off_t offset, struct health_beat *beat)
     json = event_json_decode(line, (size_t)(newline - line), &event, &ignored);
     found = json != NULL && event.type == EVENT_HEARTBEAT;
     if (found) {
-        *beat = (struct health_beat){event.timestamp_us, event.applied_seq,
-                                     event.lag_seconds};
+        *beat = (struct health_beat){
+            .at_us = event.timestamp_us,
+            .applied_seq = event.applied_seq,
+            .lag_seconds = event.lag_seconds,
+            .cache_entries = event.cache_entries,
+            .cache_bytes = event.cache_bytes,
+            .cache_age_seconds = event.cache_age_seconds,
+        };
+        (void)text_copy(event.cache_state, beat->cache_state,
+                        sizeof beat->cache_state);
     }
     event_json_free(json);
     return found;
@@ -106,7 +114,7 @@ bool health_beat_read(const char *path, struct health_beat *beat,
     struct stat status;
     bool opened;
 
-    *beat = (struct health_beat){0, 0, 0};
+    memset(beat, 0, sizeof *beat);
     opened = file >= 0 && fstat(file, &status) == 0;
     if (!opened) {
         error_set_errno(error, "%s", path);

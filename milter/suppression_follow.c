@@ -23,6 +23,12 @@
 #define SCAN_COUNT "1000"
 /* Between two steps it has as long for others, but not for ever. */
 #define SCAN_PAUSE_MAX_US 100000
+/*
+ * The list is read again each hour, while the cache stays current: SWAPDB
+ * names no keys.
+ */
+#define SCAN_AGAIN_US  (INT64_C(3600) * 1000000)
+#define SCAN_UNHURRIED 10 /* times as long between two steps */
 
 enum question { NOTHING, NAMES, SCAN, PING };
 
@@ -42,6 +48,7 @@ struct suppression_follow {
     bool is_old;            /* asked before Redis told of a flush */
     int64_t asked_us;       /* when */
 
+    bool loading; /* the cache is not the whole list yet */
     bool scanning;
     char cursor[24];
     int64_t next_scan_us;
@@ -144,13 +151,19 @@ take_name(struct suppression_follow *follow, struct text key,
     return add(follow, name.fingerprint, error);
 }
 
-static void begin_load(struct suppression_follow *follow)
+static void begin_scan(struct suppression_follow *follow)
 {
-    follow->options.load_begins(follow->options.context);
     suppression_cache_begin_load(follow->options.cache);
     memcpy(follow->cursor, "0", 2);
     follow->scanning = true;
     follow->next_scan_us = 0;
+}
+
+static void begin_load(struct suppression_follow *follow)
+{
+    follow->options.load_begins(follow->options.context);
+    begin_scan(follow);
+    follow->loading = true;
     /* what is on its way may tell of keys that are no more */
     follow->is_old = follow->question != NOTHING;
 }
@@ -269,7 +282,7 @@ take_existence(struct suppression_follow *follow, const redisReply *reply,
     } else {
         suppression_cache_remove(follow->options.cache, name.fingerprint);
     }
-    if (!follow->scanning && (change.present || change.was_present)) {
+    if (!follow->loading && (change.present || change.was_present)) {
         follow->options.changed(follow->options.context, &change);
     }
     return result;
@@ -278,10 +291,22 @@ take_existence(struct suppression_follow *follow, const redisReply *reply,
 static void pause_scan(struct suppression_follow *follow)
 {
     int64_t now_us = clock_monotonic_us();
-    int64_t took_us = now_us - follow->asked_us;
+    int64_t took_us =
+        (now_us - follow->asked_us) * (follow->loading ? 1 : SCAN_UNHURRIED);
 
     follow->next_scan_us =
         now_us + (took_us < SCAN_PAUSE_MAX_US ? took_us : SCAN_PAUSE_MAX_US);
+}
+
+static void end_scan(struct suppression_follow *follow)
+{
+    follow->scanning = false;
+    follow->next_scan_us = clock_monotonic_us() + SCAN_AGAIN_US;
+    suppression_cache_end_load(follow->options.cache);
+    if (follow->loading) {
+        follow->loading = false;
+        follow->options.load_ended(follow->options.context);
+    }
 }
 
 static enum suppression_follow_result
@@ -318,9 +343,7 @@ take_page(struct suppression_follow *follow, const redisReply *reply,
     pause_scan(follow);
     if (result == SUPPRESSION_FOLLOW_GOES_ON &&
         strcmp(follow->cursor, "0") == 0) {
-        follow->scanning = false;
-        suppression_cache_end_load(follow->options.cache);
-        follow->options.load_ended(follow->options.context);
+        end_scan(follow);
     }
     return result;
 }
@@ -430,6 +453,9 @@ static bool ask(struct suppression_follow *follow)
 
     if (follow->question != NOTHING) {
         return true;
+    }
+    if (!follow->scanning && clock_monotonic_us() >= follow->next_scan_us) {
+        begin_scan(follow); /* the first page in the next turn */
     }
     if (page_is_due && follow->next_scan_us != 0) {
         follow->next_scan_us = 0; /* this time the names, then the page */
@@ -585,6 +611,7 @@ void suppression_follow_close(struct suppression_follow *follow)
     follow->is_old = false;
     follow->awaited = 0;
     follow->scanning = false;
+    follow->loading = false;
     follow->asked_us = 0;
     follow->next_ping_ms = 0;
     follow->naming_ping_ms = 0;
