@@ -1,5 +1,6 @@
 #include "siphash.h"
 
+#include <endian.h>
 #include <string.h>
 
 struct state {
@@ -32,20 +33,20 @@ static void absorb(struct state *state, uint64_t word)
     state->a ^= word;
 }
 
-/* Up to eight bytes, the first the lowest: the same on every machine. */
-static uint64_t load(const char *bytes, size_t length)
+/* Eight bytes, the first the lowest: the same on every machine. */
+static uint64_t load(const char *bytes)
+{
+    uint64_t word;
+
+    memcpy(&word, bytes, sizeof word);
+    return le64toh(word);
+}
+
+/* Up to seven. */
+static uint64_t load_rest(const char *bytes, size_t length)
 {
     uint64_t word = 0;
 
-    if (length == 8) {
-        unsigned char eight[8];
-
-        memcpy(eight, bytes, 8);
-        for (unsigned i = 0; i < 8; i++) {
-            word |= (uint64_t)eight[i] << (8 * i);
-        }
-        return word;
-    }
     for (size_t i = 0; i < length; i++) {
         word |= (uint64_t)(unsigned char)bytes[i] << (8 * i);
     }
@@ -63,10 +64,10 @@ uint64_t siphash(const struct siphash_key *key, struct text text)
     size_t at = 0;
 
     for (; text.length - at >= 8; at += 8) {
-        absorb(&state, load(text.bytes + at, 8));
+        absorb(&state, load(text.bytes + at));
     }
     absorb(&state, (uint64_t)text.length << 56 |
-                       load(text.bytes + at, text.length - at));
+                       load_rest(text.bytes + at, text.length - at));
     state.c ^= 0xff;
     mix(&state);
     mix(&state);

@@ -21,8 +21,11 @@
 
 /* As much as Redis looks through in a fraction of a millisecond. */
 #define SCAN_COUNT "1000"
-/* Between two steps it has as long for others, but not for ever. */
-#define SCAN_PAUSE_MAX_US 100000
+/*
+ * Between two steps others have as long. What takes longer than that is the
+ * way there, or a busy machine.
+ */
+#define SCAN_STEP_MAX_US 2000
 /*
  * The list is read again each hour, while the cache stays current: SWAPDB
  * names no keys.
@@ -291,11 +294,13 @@ take_existence(struct suppression_follow *follow, const redisReply *reply,
 static void pause_scan(struct suppression_follow *follow)
 {
     int64_t now_us = clock_monotonic_us();
-    int64_t took_us =
-        (now_us - follow->asked_us) * (follow->loading ? 1 : SCAN_UNHURRIED);
+    int64_t pause_us = now_us - follow->asked_us;
 
+    if (pause_us > SCAN_STEP_MAX_US) {
+        pause_us = SCAN_STEP_MAX_US;
+    }
     follow->next_scan_us =
-        now_us + (took_us < SCAN_PAUSE_MAX_US ? took_us : SCAN_PAUSE_MAX_US);
+        now_us + (follow->loading ? pause_us : SCAN_UNHURRIED * pause_us);
 }
 
 static void end_scan(struct suppression_follow *follow)
