@@ -37,7 +37,7 @@ enum suppression_cache_status
 suppression_track_status(const struct suppression_track *track, int64_t now_ms);
 
 /*
- * Whether the cache has every change from more than 20 ms ago: it is current,
+ * Whether the cache has every change from more than 5 ms ago: it is current,
  * and the thread has had a processor, or no name waits for it.
  */
 bool suppression_track_is_current(const struct suppression_track *track,

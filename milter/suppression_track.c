@@ -16,7 +16,7 @@
 
 #define OPEN_MS        1000
 #define SILENT_MS      2000 /* four pings */
-#define UNREAD_MS      20   /* how long the thread may be held up */
+#define UNREAD_MS      4    /* how long the thread may be held up */
 #define RETRY_FIRST_MS 50
 #define RETRY_LAST_MS  1000
 #define REFUSED_MS     30000
