@@ -506,15 +506,18 @@ static bool pattern_set(struct mailbox_pattern *pattern,
         [MAILBOX_PATTERN_SUBDOMAINS] = {"@.", ""},
         [MAILBOX_PATTERN_LOCAL_PART] = {"", "@"},
     };
-    int length = snprintf(pattern->text, sizeof pattern->text, "%s%.*s%s",
-                          forms[kind].before, (int)text.length, text.bytes,
-                          forms[kind].behind);
+    const size_t before = strlen(forms[kind].before);
+    const size_t behind = strlen(forms[kind].behind);
 
-    if (length < 0 || (size_t)length >= sizeof pattern->text) {
+    if (text.length >= sizeof pattern->text - before - behind) {
         return false;
     }
+    memcpy(pattern->text, forms[kind].before, before);
+    memcpy(pattern->text + before, text.bytes, text.length);
+    memcpy(pattern->text + before + text.length, forms[kind].behind,
+           behind + 1);
     pattern->kind = kind;
-    pattern->length = (size_t)length;
+    pattern->length = before + text.length + behind;
     text_copy(text_of(domain), pattern->domain, sizeof pattern->domain);
     return true;
 }
