@@ -904,6 +904,9 @@ static void anything_happens(struct world *world, int64_t at_s)
     } else if (type >= EVENT_SUPPRESSION_ADDED && type <= EVENT_ALLOW_REMOVED &&
                type != EVENT_SUPPRESSION_WITHHELD) {
         make_change(world, &event, &made);
+    } else if (type == EVENT_RECIPIENT_FORGOTTEN) {
+        event.pseudonym = text_of("someone@d0.example");
+        event.scope = text_of(ONE_OF(world, "news", "bills", NULL));
     } else if (type >= EVENT_BREAKER_OPENED) {
         make_state(world, &event, &made);
     }
