@@ -37,10 +37,15 @@ static void begin_another(struct maillog_messages *messages,
     maillog_table_put_newest(messages, message);
 }
 
-/* Stamps of a log may have whole seconds only. */
+/*
+ * Stamps of a log may have whole seconds only, and come from time(2), whose
+ * clock moves once a tick: it may be behind the one that events are stamped by.
+ */
+#define TICK_US 20000
+
 static bool is_older(int64_t at_us, const struct message *message)
 {
-    return at_us / 1000000 < message->arrival_us / 1000000;
+    return at_us / 1000000 < (message->arrival_us - TICK_US) / 1000000;
 }
 
 /* Which of the messages of its id a line of that time is about, or NULL. */

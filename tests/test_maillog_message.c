@@ -244,6 +244,16 @@ static void what_was_before_all_we_know_is_unknown(void **state)
     assert_false(find(*state, START - 10 * US, "a@b.example").known);
 }
 
+/* Stamped by a clock that had not come to the next second yet. */
+static void a_line_of_the_tick_before_is_of_the_message(void **state)
+{
+    const struct event in =
+        reception(START + 500, "1@example.com", "a@b.example");
+
+    maillog_messages_learn(*state, &in);
+    assert_true(find(*state, START - US, "a@b.example").seen);
+}
+
 static void the_log_adds_but_does_not_replace(void **state)
 {
     const struct event in = reception(START, "1@example.com", "a@b.example");
@@ -420,6 +430,7 @@ int main(void)
         TEST(a_removed_id_names_another_message),
         TEST(lines_find_the_message_of_their_time),
         TEST(what_was_before_all_we_know_is_unknown),
+        TEST(a_line_of_the_tick_before_is_of_the_message),
         TEST(the_log_adds_but_does_not_replace),
         TEST(a_notice_is_told_of_once),
         TEST(the_table_keeps_what_was_touched_last),

@@ -14,7 +14,7 @@ from harness.wait import wait_until
 
 OTHERS = "127.0.0.9"
 TICKS = os.sysconf("SC_CLK_TCK")
-CPU_MAX = 0.05  # seconds for a message
+CPU_MAX = 0.5  # seconds for a message: ten times what it should take
 SLOW = 30 if os.environ.get("NIXIE_SLOW") else 1  # sanitizers
 
 

@@ -10,7 +10,7 @@ from harness.load import Load
 from harness.sentinel import SECRET, Group
 from harness.wait import wait_until
 
-SLOWEST = 0.2  # seconds, of an answer to RCPT
+SLOWEST = 1  # seconds, of an answer to RCPT
 BACK = 8  # seconds, from the end of a master to lookups in the next one
 
 

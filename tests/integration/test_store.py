@@ -10,7 +10,7 @@ from harness import oracle
 from harness.redis import RedisError
 from harness.wait import wait_until
 
-SLOWEST = 0.2  # seconds, of an answer to RCPT
+SLOWEST = 1  # seconds, of an answer to RCPT
 
 
 @pytest.fixture
