@@ -13,6 +13,10 @@
  *
  * What comes in thousands comes in a batch, with one answer: control_batch.h.
  *
+ * {"type":"about"} asks for nothing to be logged: {"version":"…",
+ * "loaded_at":"…","restart_for":"…"}; the last, a key of the configuration
+ * that a reload could not change, only when there is one.
+ *
  * The server takes root and its own user only, one connection after the
  * other; who brings no whole line for 2 s is hung up on.
  *
@@ -36,6 +40,14 @@ struct control_answer {
     bool applied;
 };
 
+/* What a nixied says of itself. */
+#define CONTROL_WORD_MAX 64
+struct control_about {
+    char version[CONTROL_WORD_MAX];
+    int64_t loaded_at_us;               /* its configuration; 0: unknown */
+    char restart_for[CONTROL_WORD_MAX]; /* "": no key */
+};
+
 struct control_options {
     const char *state_dir;
     /* Logs the event; false with error when it cannot. */
@@ -47,6 +59,8 @@ struct control_options {
      * logged. NULL: what handle() says goes.
      */
     bool (*applied)(void *context, int64_t seq, int timeout_ms);
+    /* NULL: it does not tell. */
+    void (*about)(void *context, struct control_about *about);
     void *context;
     /*
      * Of a batch (control_batch.h), up to CONTROL_PIECE: logs them, *done of
@@ -89,5 +103,10 @@ enum control_result control_send_all(const char *state_dir,
 
 /* Whether anybody listens: DONE, ABSENT, or REFUSED (error tells: not us). */
 enum control_result control_probe(const char *state_dir, struct error *error);
+
+/* What it says of itself; REFUSED also by a nixied too old to know this. */
+enum control_result control_ask_about(const char *state_dir, int timeout_ms,
+                                      struct control_about *about,
+                                      struct error *error);
 
 #endif

@@ -22,6 +22,8 @@
 #define CONTROL_CLIENT_MS   2000 /* who is slower is hung up on */
 #define CONTROL_ANSWER_MAX  4096 /* an error text, each byte of it escaped */
 
+#define CONTROL_ASK_ABOUT "{\"type\":\"about\"}"
+
 /* The folder of the socket, to be closed; -1. */
 int control_socket_directory(const char *state_dir);
 

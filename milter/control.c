@@ -219,14 +219,37 @@ static void end_batch(struct control *control)
     }
 }
 
+/* Who asks this logs nothing. */
+static bool is_about(const struct control *control, const char *line,
+                     size_t length)
+{
+    return control->options.about != NULL &&
+           text_is((struct text){line, length}, CONTROL_ASK_ABOUT);
+}
+
+static void answer_about(struct control *control)
+{
+    struct control_about about = {.version = ""};
+    char loaded_at[CLOCK_TIMESTAMP_SIZE];
+
+    control->options.about(control->options.context, &about);
+    clock_format(about.loaded_at_us, loaded_at);
+    answer_all(control);
+    answer_with(
+        control->conversation.connection, control->stop,
+        json_pack("{s:s,s:s,s:s*}", "version", about.version, "loaded_at",
+                  loaded_at, "restart_for",
+                  about.restart_for[0] == '\0' ? NULL : about.restart_for));
+}
+
 static bool serve_line(struct control *control, const char *line, size_t length)
 {
     struct conversation *conversation = &control->conversation;
     struct control_answer *answer =
         &conversation->answers[conversation->answer_count];
     struct error error = {"nixied cannot log it"};
-    struct event event;
     struct control_request *request;
+    struct event event;
     bool logged;
 
     if (conversation->batch > 0) {
@@ -240,9 +263,12 @@ static bool serve_line(struct control *control, const char *line, size_t length)
         }
         conversation->batch = 0;
     }
-    request = control_request_decode(line, length, &event, &error);
-
+    if (is_about(control, line, length)) {
+        answer_about(control);
+        return ++conversation->requests < CONTROL_TOGETHER;
+    }
     *answer = (struct control_answer){0, false};
+    request = control_request_decode(line, length, &event, &error);
     logged =
         request != NULL && control->options.handle(control->options.context,
                                                    &event, answer, &error);

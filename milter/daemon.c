@@ -75,6 +75,9 @@ struct daemon {
     bool stopping;
     pthread_t main_thread;
     atomic_int end; /* enum daemon_end */
+
+    _Atomic(int64_t) loaded_at_us;     /* the configuration in force */
+    _Atomic(const char *) restart_for; /* a key of it; NULL */
 };
 
 /* --- settings that can change ------------------------------------------ */
@@ -82,6 +85,7 @@ struct daemon {
 static void reload(struct daemon *daemon)
 {
     struct error error = {""};
+    int64_t began_us = clock_now_us(); /* what changes later is not in it */
     struct settings *settings = settings_load(daemon->settings_path, &error);
     const char *key;
 
@@ -97,6 +101,7 @@ static void reload(struct daemon *daemon)
         return;
     }
     key = settings_needs_restart(daemon->fixed, settings);
+    atomic_store(&daemon->restart_for, key);
     if (key != NULL) {
         log_warning("%s has changed: it needs a restart, the rest is in force",
                     key);
@@ -110,6 +115,7 @@ static void reload(struct daemon *daemon)
     if (daemon->notices != NULL) {
         delay_notices_reload(daemon->notices);
     }
+    atomic_store(&daemon->loaded_at_us, began_us);
     log_info("configuration reloaded: mode=%s",
              settings->mode == MODE_OBSERVE ? "observe" : "enforce");
 }
@@ -428,6 +434,17 @@ static bool start_log(struct daemon *daemon, struct error *error)
     return daemon->log != NULL;
 }
 
+static void tell_about(void *context, struct control_about *about)
+{
+    struct daemon *daemon = context;
+
+    (void)text_copy(text_of(PACKAGE_VERSION), about->version,
+                    sizeof about->version);
+    (void)text_copy(text_of(atomic_load(&daemon->restart_for)),
+                    about->restart_for, sizeof about->restart_for);
+    about->loaded_at_us = atomic_load(&daemon->loaded_at_us);
+}
+
 static bool start_store(struct daemon *daemon, struct error *error)
 {
     const struct daemon_store_options options = {
@@ -440,6 +457,7 @@ static bool start_store(struct daemon *daemon, struct error *error)
         .state_dir = daemon->fixed->state_dir,
         .handle = change_list,
         .applied = change_applied,
+        .about = tell_about,
         .context = daemon,
         .handle_all = change_lists,
     };
@@ -696,6 +714,7 @@ int daemon_run(const char *settings_path, struct settings *settings)
     }
     daemon->main_thread = pthread_self();
     daemon->settings_path = settings_path;
+    atomic_store(&daemon->loaded_at_us, clock_now_us());
     daemon->share = settings_share_new(settings);
     if (daemon->share != NULL) {
         daemon->fixed = settings_share_borrow(daemon->share);

@@ -82,7 +82,8 @@ static void remove_folder(char *folder)
 
 static struct control *start(const char *folder, struct daemon *daemon)
 {
-    const struct control_options options = {folder, handle, NULL, daemon, NULL};
+    const struct control_options options = {
+        .state_dir = folder, .handle = handle, .context = daemon};
     struct error error = {""};
     struct control *control = control_start(&options, &error);
 
@@ -212,8 +213,10 @@ static bool is_applied(void *context, int64_t seq, int timeout_ms)
 static struct control *start_counting(const char *folder,
                                       struct counting_daemon *daemon)
 {
-    const struct control_options options = {folder, count_event, is_applied,
-                                            daemon, NULL};
+    const struct control_options options = {.state_dir = folder,
+                                            .handle = count_event,
+                                            .applied = is_applied,
+                                            .context = daemon};
     struct error error = {""};
     struct control *control = control_start(&options, &error);
 
@@ -434,8 +437,8 @@ static void control_start_touches_no_file_of_that_name(void **state)
 {
     char *folder = make_folder();
     struct daemon daemon = {0};
-    const struct control_options options = {folder, handle, NULL, &daemon,
-                                            NULL};
+    const struct control_options options = {
+        .state_dir = folder, .handle = handle, .context = &daemon};
     char path[FOLDER_MAX + 16];
     struct error error = {""};
     int file;
@@ -454,8 +457,9 @@ static void control_start_touches_no_file_of_that_name(void **state)
 static void control_start_needs_the_folder(void **state)
 {
     struct daemon daemon = {0};
-    const struct control_options options = {"/nonexistent/nixie", handle, NULL,
-                                            &daemon, NULL};
+    const struct control_options options = {.state_dir = "/nonexistent/nixie",
+                                            .handle = handle,
+                                            .context = &daemon};
     struct error error = {""};
 
     (void)state;
@@ -808,6 +812,52 @@ static void control_refuses_other_users(void **state)
     remove_folder(folder);
 }
 
+static void tell_about(void *context, struct control_about *about)
+{
+    (void)context;
+    memcpy(about->version, "1.2.3", 6);
+    memcpy(about->restart_for, "redis", 6);
+    about->loaded_at_us = 1700000000000000;
+}
+
+static void control_ask_about_learns_version_and_age(void **state)
+{
+    char *folder = make_folder();
+    const struct control_options options = {
+        .state_dir = folder, .handle = handle, .about = tell_about};
+    struct error error = {""};
+    struct control *control = control_start(&options, &error);
+    struct control_about about;
+
+    (void)state;
+    assert_non_null(control);
+    assert_int_equal(control_ask_about(folder, ANSWER_MS, &about, &error),
+                     CONTROL_DONE);
+    assert_string_equal(about.version, "1.2.3");
+    assert_string_equal(about.restart_for, "redis");
+    assert_int_equal(about.loaded_at_us, 1700000000000000);
+    control_stop(control);
+    assert_int_equal(control_ask_about(folder, ANSWER_MS, &about, &error),
+                     CONTROL_ABSENT);
+    remove_folder(folder);
+}
+
+static void control_ask_about_is_refused_by_an_older_one(void **state)
+{
+    struct daemon daemon = {.answer = {1, true}};
+    char *folder = make_folder();
+    struct control *control = start(folder, &daemon);
+    struct error error = {""};
+    struct control_about about;
+
+    (void)state;
+    assert_int_equal(control_ask_about(folder, ANSWER_MS, &about, &error),
+                     CONTROL_REFUSED);
+    assert_int_equal(daemon.events, 0);
+    control_stop(control);
+    remove_folder(folder);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -835,6 +885,8 @@ int main(void)
         cmocka_unit_test(control_send_gives_up_on_a_server_that_hangs),
         cmocka_unit_test(control_send_refuses_what_is_not_utf_8),
         cmocka_unit_test(control_refuses_other_users),
+        cmocka_unit_test(control_ask_about_learns_version_and_age),
+        cmocka_unit_test(control_ask_about_is_refused_by_an_older_one),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
