@@ -23,6 +23,10 @@ void daemon_raise_limits(void);
 /* Whether a program listens there: a socket that a kill left does not. */
 bool daemon_socket_is_in_use(const char *path);
 
+/* Why milter_socket could not be opened (an errno, or 0), and what to do. */
+void daemon_socket_fault(const struct settings *settings, int cause,
+                         struct error *error);
+
 /* Group and mode of the open socket, as configured. */
 bool daemon_open_socket_to_mta(const struct settings *settings,
                                struct error *error);

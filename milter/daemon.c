@@ -575,12 +575,7 @@ static bool open_socket(struct daemon *daemon, struct error *error)
              smfi_opensocket(true) == MI_SUCCESS;
     (void)umask(old_mask);
     if (!opened) {
-        error_set(error,
-                  "milter_socket = \"%s\": cannot be opened%s%s; the folder "
-                  "must be there and writable to nixied, and what libmilter "
-                  "wrote to syslog tells more",
-                  settings->milter_socket, errno != 0 ? ": " : "",
-                  errno != 0 ? strerror(errno) : "");
+        daemon_socket_fault(settings, errno, error);
         return false;
     }
     if (!daemon_open_socket_to_mta(settings, error)) {

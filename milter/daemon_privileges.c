@@ -164,6 +164,32 @@ bool daemon_socket_is_in_use(const char *path)
     return in_use;
 }
 
+void daemon_socket_fault(const struct settings *settings, int cause,
+                         struct error *error)
+{
+    static const struct row {
+        int cause;
+        const char *remedy;
+    } rows[] = {
+        {EADDRINUSE, "another program listens there, which ss -lntp names: "
+                     "end it, or set milter_socket to another port"},
+        {EADDRNOTAVAIL, "no interface of this host has that address: set "
+                        "milter_socket to one that it has"},
+        {EACCES, "ports below 1024 and folders of others are not for nixied: "
+                 "set milter_socket to another place"},
+        {ENOENT, "its folder is missing: make it, or set milter_socket"},
+    };
+    const char *remedy = "what libmilter wrote to syslog tells more; set "
+                         "milter_socket to another place";
+
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        remedy = rows[i].cause == cause ? rows[i].remedy : remedy;
+    }
+    error_set(error, "milter_socket = \"%s\": cannot be opened%s%s; %s",
+              settings->milter_socket, cause != 0 ? ": " : "",
+              cause != 0 ? strerror(cause) : "", remedy);
+}
+
 bool daemon_open_socket_to_mta(const struct settings *settings,
                                struct error *error)
 {

@@ -178,10 +178,14 @@ static bool take_lock(struct instance *instance, struct error *error)
         long pid = errno == EWOULDBLOCK ? lock_holder(fd) : -1;
 
         if (pid > 0) {
-            error_set(error, "%s is in use by process %ld", instance->state_dir,
-                      pid);
+            error_set(error,
+                      "%s is in use by process %ld, another nixied: "
+                      "stop that one, or give this one another state_dir",
+                      instance->state_dir, pid);
         } else if (pid == 0) {
-            error_set(error, "%s is in use by another process",
+            error_set(error,
+                      "%s is in use by another process: stop that one, or "
+                      "give this nixied another state_dir",
                       instance->state_dir);
         } else {
             error_set_errno(error, "lock %s/" LOCK_NAME, instance->state_dir);

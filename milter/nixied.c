@@ -8,6 +8,7 @@
 #include "settings.h"
 #include "settings_check.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
@@ -39,6 +40,15 @@ struct arguments {
     bool debug;
     bool to_syslog;
 };
+
+/* What to do about a configuration that may not be read. */
+static const char *remedy_of(const char *path)
+{
+    return path != NULL && access(path, R_OK) != 0 && errno == EACCES
+               ? "; the user of nixied must be able to read it: chgrp nixie "
+                 "and chmod 0640"
+               : "";
+}
 
 /* -1: go on; else the exit status. */
 static int parse_arguments(int argc, char **argv, struct arguments *arguments)
@@ -131,7 +141,7 @@ int main(int argc, char **argv)
     settings = settings_load(arguments.config, &error);
     if (settings == NULL || !settings_load_rules(settings, &error) ||
         (arguments.check_only && !notices_load(settings, &error))) {
-        log_error("%s", error.text);
+        log_error("%s%s", error.text, remedy_of(arguments.config));
         settings_free(settings);
         return EXIT_FAILURE;
     }

@@ -91,6 +91,13 @@ char *settings_file_read(const char *path, struct error *error)
     char *text = NULL;
     ssize_t length;
 
+    if (fd < 0 && errno == ENOENT) {
+        error_set(error,
+                  "%s: %s; write it (an empty one takes all defaults), or name "
+                  "another with -c",
+                  path, strerror(ENOENT));
+        return NULL;
+    }
     if (fd < 0) {
         error_set_errno(error, "%s", path);
         return NULL;
