@@ -22,12 +22,16 @@ enum check_result {
     CHECK_WARN,
     CHECK_FAIL,
     CHECK_SKIP,
+    CHECK_RESULTS,
 };
 
 struct check {
     const struct command_call *call;
     const struct settings *settings;
+    bool quiet; /* what is well is counted only */
     bool failed;
+    unsigned counts[CHECK_RESULTS];
+    char looked[1024]; /* the names, each once */
 };
 
 /* Text from outside may be in it: it is escaped here. */
@@ -64,6 +68,10 @@ bool command_check_readable(const struct check *check, const char *path);
 /* Whether two paths are the same, or lead to the same file. */
 bool command_check_same(const char *one, const char *other);
 
+/* Clock, logrotate, systemd, secrets; root goes before paths of the host. */
+void command_check_system(struct check *check, const char *root);
+/* Version and configuration of the nixied that runs, and others there. */
+void command_check_nixied(struct check *check);
 void command_check_host(struct check *check); /* folders, socket, nixied */
 void command_check_store(struct check *check);
 /* Whether Redis lets nixied do all it does. False: it cannot be told. */

@@ -9,6 +9,7 @@
 #define TEXT_MAX     1024
 #define ACCOUNT_SIZE 4096
 #define PATH_SIZE    4096
+#define LINE_WIDTH   78
 
 static const struct result_name {
     const char *line; /* for people, as wide as the others */
@@ -18,6 +19,23 @@ static const struct result_name {
     [CHECK_WARN] = {"warn", "warn"}, [CHECK_FAIL] = {"FAIL", "fail"},
     [CHECK_SKIP] = {"skip", "skip"},
 };
+
+/* What was looked at, each once: for the last lines. */
+static void remember(struct check *check, const char *name)
+{
+    size_t used = strlen(check->looked);
+    size_t length = strlen(name);
+
+    for (const char *at = strstr(check->looked, name); at != NULL;
+         at = strstr(at + 1, name)) {
+        if ((at == check->looked || at[-1] == ' ') &&
+            (at[length] == ',' || at[length] == '\0')) {
+            return;
+        }
+    }
+    (void)snprintf(check->looked + used, sizeof check->looked - used, "%s%s",
+                   used == 0 ? "" : ", ", name);
+}
 
 void command_check_report(struct check *check, enum check_result result,
                           const char *name, const char *format, ...)
@@ -32,6 +50,11 @@ void command_check_report(struct check *check, enum check_result result,
     va_end(arguments);
     if (result == CHECK_FAIL) {
         check->failed = true;
+    }
+    check->counts[result]++;
+    remember(check, name);
+    if (check->quiet && result == CHECK_OK) {
+        return;
     }
     if (check->call->json) {
         json_t *object = json_object();
@@ -125,9 +148,64 @@ bool command_check_same(const char *one, const char *other)
             first.st_dev == second.st_dev && first.st_ino == second.st_ino);
 }
 
+/* "looked at: …", in lines that fit a terminal. */
+static void put_looked(const char *looked)
+{
+    size_t column = (size_t)printf("looked at:");
+
+    while (*looked != '\0') {
+        size_t length = strcspn(looked, ",");
+
+        length += looked[length] == ',' ? 1 : 0;
+        if (column + 1 + length > LINE_WIDTH) {
+            (void)fputs("\n   ", stdout);
+            column = 3;
+        }
+        column += 1 + length;
+        (void)printf(" %.*s", (int)length, looked);
+        looked += length + strspn(looked + length, " ");
+    }
+    (void)fputc('\n', stdout);
+}
+
+static void put_count(unsigned count, const char *one, const char *many,
+                      bool *first)
+{
+    if (count > 0) {
+        (void)printf("%s%u %s", *first ? "" : ", ", count,
+                     count == 1 ? one : many);
+        *first = false;
+    }
+}
+
+/* The last lines, for people. */
+static void conclude(const struct check *check)
+{
+    const unsigned *counts = check->counts;
+    bool first = true;
+
+    if (check->call->json) {
+        return;
+    }
+    put_looked(check->looked);
+    if (counts[CHECK_FAIL] == 0 && counts[CHECK_WARN] == 0) {
+        (void)fputs("all is well", stdout);
+        first = false;
+    }
+    put_count(counts[CHECK_FAIL], "thing is wrong", "things are wrong", &first);
+    put_count(counts[CHECK_WARN], "is doubtful", "are doubtful", &first);
+    put_count(counts[CHECK_NOTE], "remark", "remarks", &first);
+    put_count(counts[CHECK_SKIP], "was not looked at", "were not looked at",
+              &first);
+    (void)fputc('\n', stdout);
+}
+
 enum command_status command_check(const struct command_call *call)
 {
-    struct check check = {.call = call};
+    struct check check = {
+        .call = call,
+        .quiet = !call->json && command_value(call, "verbose") == NULL,
+    };
     const char *path = call->settings_path;
     struct error error = {""};
     struct settings *settings = settings_load(path, &error);
@@ -135,6 +213,7 @@ enum command_status command_check(const struct command_call *call)
     if (settings == NULL) {
         command_check_report(&check, CHECK_FAIL, "configuration", "%s%s",
                              error.text, command_remedy(error.text));
+        conclude(&check);
         return COMMAND_NO; /* of what, if that is not known? */
     }
     if (path == NULL) {
@@ -149,6 +228,9 @@ enum command_status command_check(const struct command_call *call)
     command_check_sendmail(&check, NULL);
     command_check_postfix(&check, command_value(call, "postfix"));
     command_check_outcome(&check, settings, command_value(call, "postfix"));
+    command_check_system(&check, "");
+    command_check_nixied(&check);
+    conclude(&check);
     settings_free(settings);
     return check.failed ? COMMAND_NO : COMMAND_OK;
 }

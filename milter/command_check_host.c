@@ -16,6 +16,7 @@
 #define MIB             (1024ULL * 1024)
 #define LOG_SPACE_MIB   64 /* a busy day's events, and time to react */
 #define STATE_SPACE_MIB 1
+#define INODES_LEAST    64
 #define CONNECT_S       2
 #define PATH_SIZE       4096
 #define RUNTIME_FOLDER  "/run/nixie" /* made by systemd with the service */
@@ -58,10 +59,13 @@ static void check_space(struct check *check, const char *name, const char *path,
     mib = (unsigned long long)space.f_bavail * space.f_frsize / MIB;
     if (mib < least_mib) {
         command_check_report(check, CHECK_FAIL, name,
-                             "%s has %llu MiB left: make room", path, mib);
-    } else if (space.f_files > 0 && space.f_favail == 0) {
+                             "%s has %llu MiB left: make room (df -h %s)", path,
+                             mib, path);
+    } else if (space.f_files > 0 && space.f_favail < INODES_LEAST) {
         command_check_report(check, CHECK_FAIL, name,
-                             "%s has no inodes left: remove files", path);
+                             "%s has %llu inodes left: remove files there "
+                             "(df -i)",
+                             path, (unsigned long long)space.f_favail);
     } else {
         command_check_report(check, CHECK_OK, name, "%s has %llu MiB left",
                              path, mib);

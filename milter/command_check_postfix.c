@@ -1,22 +1,32 @@
-#include "command_check.h"
+#include "command_check_postfix.h"
 
+#include "command_check.h"
 #include "postconf.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-#define VALUE_SIZE 4096
-#define PATH_SIZE  4096
-#define WORD_SIZE  256
-#define BLANKS     " \t\r\n,"
+#define VALUE_SIZE  4096
+#define SENDMAIL_CF "/etc/mail/sendmail.cf"
+#define PATH_SIZE   4096
+#define WORD_SIZE   256
+#define BLANKS      " \t\r\n,"
+#define WAIT_MAX_S  10 /* nixied answers from memory */
+/* What README recommends. */
+#define ATTRIBUTES                                                             \
+    "connect_timeout=2s, command_timeout=5s, content_timeout=30s, "            \
+    "default_action=accept"
 
 /* --- what postconf prints ---------------------------------------------- */
 
 static const char *const parameters[] = {
-    "queue_directory",          "smtpd_milters",   "non_smtpd_milters",
-    "milter_default_action",    "milter_protocol", "compatibility_level",
-    "receive_override_options",
+    "queue_directory",          "smtpd_milters",
+    "non_smtpd_milters",        "milter_default_action",
+    "milter_protocol",          "compatibility_level",
+    "receive_override_options", "milter_connect_timeout",
+    "milter_command_timeout",
 };
 enum {
     QUEUE_DIRECTORY,
@@ -26,6 +36,8 @@ enum {
     PROTOCOL,
     COMPATIBILITY,
     OVERRIDE_OPTIONS,
+    CONNECT_TIMEOUT,
+    COMMAND_TIMEOUT,
     PARAMETERS,
 };
 
@@ -112,8 +124,7 @@ static enum postconf_result ask(const char *directory, struct postfix *postfix)
     result = postconf(directory, services, &postfix->services);
     /* without these, of an old Postfix, the rest can be told */
     if (result == POSTCONF_DONE &&
-        postconf(directory, overrides, &postfix->overrides) !=
-            POSTCONF_DONE) {
+        postconf(directory, overrides, &postfix->overrides) != POSTCONF_DONE) {
         postfix->overrides = NULL;
     }
     return result;
@@ -277,7 +288,7 @@ static void advise(const struct check *check, const struct postfix *postfix,
                ours[length] == '/') {
         socket_name = ours + length + 1;
     }
-    (void)snprintf(advice, PATH_SIZE, "{ %s%s, default_action=accept }",
+    (void)snprintf(advice, PATH_SIZE, "{ %s%s, " ATTRIBUTES " }",
                    ours == NULL ? inet : "unix:", socket_name);
 }
 
@@ -364,7 +375,7 @@ static void report_trap(struct check *check, const struct postfix *postfix,
         check, CHECK_FAIL, "postfix chroot",
         "%s of service %s (%s) takes %.*s for %s, but nixied listens on %s: "
         "set milter_socket = \"unix:%s/nixie/milter.sock\", and in main.cf "
-        "%s = { unix:nixie/milter.sock, default_action=accept }",
+        "%s = { unix:nixie/milter.sock, " ATTRIBUTES " }",
         service->command, service->name,
         service->chrooted ? "chrooted" : "not chrooted", (int)address.length,
         address.bytes, path, our_path(check), queue, name);
@@ -400,6 +411,43 @@ static void check_services(struct check *check, const struct postfix *postfix,
     }
 }
 
+/* "30s", "5m", "1h", or seconds. */
+static long seconds_of(const char *value)
+{
+    char *unit;
+    long number = strtol(value, &unit, 10);
+
+    return *unit == 'm'   ? number * 60
+           : *unit == 'h' ? number * 3600
+           : *unit == 'd' ? number * 86400
+                          : number;
+}
+
+/* Told once: the other list is mostly the same. */
+static void check_patience(struct check *check, const struct postfix *postfix,
+                           const char *name, struct text milter)
+{
+    char connecting[WORD_SIZE];
+    char command[WORD_SIZE];
+    char advice[PATH_SIZE];
+
+    attribute_of(milter, "connect_timeout", postfix->values[CONNECT_TIMEOUT],
+                 connecting);
+    attribute_of(milter, "command_timeout", postfix->values[COMMAND_TIMEOUT],
+                 command);
+    if (strcmp(name, parameters[SMTPD_MILTERS]) != 0 ||
+        (seconds_of(connecting) <= WAIT_MAX_S &&
+         seconds_of(command) <= WAIT_MAX_S)) {
+        return;
+    }
+    advise(check, postfix, advice);
+    command_check_report(check, CHECK_NOTE, name,
+                         "a nixied that hangs holds up each client for "
+                         "connect_timeout=%s and command_timeout=%s: write "
+                         "%s = %s",
+                         connecting, command, name, advice);
+}
+
 static void check_milter(struct check *check, const struct postfix *postfix,
                          const char *name, struct text milter)
 {
@@ -414,7 +462,8 @@ static void check_milter(struct check *check, const struct postfix *postfix,
     } else if (action[0] != '\0') {
         command_check_report(check, CHECK_WARN, name,
                              "default_action=%s: without nixied mail is not "
-                             "accepted",
+                             "accepted; if that is not meant, write "
+                             "default_action=accept",
                              action);
     } else if (strcmp(postfix->values[DEFAULT_ACTION], "accept") == 0) {
         command_check_report(check, CHECK_OK, name,
@@ -425,15 +474,17 @@ static void check_milter(struct check *check, const struct postfix *postfix,
 
         advise(check, postfix, advice);
         command_check_report(check, CHECK_FAIL, name,
-                             "without nixied Postfix does %s: write %s",
-                             postfix->values[DEFAULT_ACTION], advice);
+                             "without nixied Postfix does %s: write %s = %s",
+                             postfix->values[DEFAULT_ACTION], name, advice);
     }
     if (strtol(protocol, NULL, 10) < 6) {
         command_check_report(check, CHECK_FAIL, name,
                              "milter protocol %s tells too little: write "
-                             "protocol=6",
+                             "protocol=6, or postconf -X milter_protocol; "
+                             "postfix reload",
                              protocol);
     }
+    check_patience(check, postfix, name, milter);
 }
 
 /* Ours in the list: as some process reads it, chrooted or not. */
@@ -489,7 +540,7 @@ static void report_queue(struct check *check, const struct postfix *postfix,
         "does not name nixie, %s; %s is chrooted and cannot reach %s: install "
         "-d -o %s -g postfix -m 2750 %s/nixie, set milter_socket = "
         "\"unix:%s/nixie/milter.sock\", and in main.cf %s = { "
-        "unix:nixie/milter.sock, default_action=accept }",
+        "unix:nixie/milter.sock, " ATTRIBUTES " }",
         side->what, command, check->settings->milter_socket,
         check->settings->user, queue, queue, name);
 }
@@ -552,15 +603,16 @@ static void check_overrides(struct check *check, const struct postfix *postfix)
         }
         command_check_report(
             check, CHECK_WARN, "master.cf",
-            "%.*s has -o %s=%.*s: its mail passes nixie by, which is right "
-            "only for mail that a content filter hands back",
+            "%.*s has -o %s=%.*s: its mail passes nixie by; unless it is what "
+            "a content filter hands back, postconf -PX %.*s/%s; postfix reload",
             (int)service.length, service.bytes, parameter, (int)value.length,
-            value.bytes);
+            value.bytes, (int)service.length, service.bytes, parameter);
     }
     if (holds_no_milters(text_of(postfix->values[OVERRIDE_OPTIONS]))) {
         command_check_report(check, CHECK_FAIL, "receive_override_options",
                              "no_milters in main.cf turns nixie off for all "
-                             "mail: remove it");
+                             "mail: postconf -X receive_override_options; "
+                             "postfix reload");
     }
 }
 
@@ -589,10 +641,12 @@ static void check_side(struct check *check, const struct postfix *postfix,
     }
     check_milter(check, postfix, name, milter);
     if (place > 1) {
-        command_check_report(check, CHECK_WARN, name,
-                             "nixie is number %u: as the first it sees every "
-                             "recipient",
-                             place);
+        command_check_report(
+            check, CHECK_WARN, name,
+            "nixie is number %u, and does not hear of recipients "
+            "that those before it refuse: write it first in "
+            "%s",
+            place, name);
     }
     check_services(check, postfix, side, address_of(milter));
 }
@@ -608,6 +662,9 @@ void command_check_postfix(struct check *check, const char *directory)
     result = postfix == NULL ? POSTCONF_FAILED : ask(directory, postfix);
     switch (result) {
     case POSTCONF_ABSENT:
+        if (access(SENDMAIL_CF, F_OK) == 0) {
+            break;
+        }
         command_check_report(check, CHECK_SKIP, "postfix",
                              "there is none on this host");
         break;
@@ -620,6 +677,7 @@ void command_check_postfix(struct check *check, const char *directory)
         break;
     case POSTCONF_DONE:
         check_overrides(check, postfix);
+        command_check_postfix_detail(check, directory);
         for (size_t i = 0; i < sizeof sides / sizeof sides[0]; i++) {
             check_side(check, postfix, &sides[i]);
         }

@@ -1,7 +1,9 @@
 #include "clock.h"
 #include "command_check.h"
+#include "command_check_redis.h"
 #include "command_store.h"
 #include "redis_endpoint.h"
+#include "scope.h"
 
 #include <errno.h>
 #include <grp.h>
@@ -16,33 +18,10 @@
 
 /* --- what INFO and CONFIG say ------------------------------------------ */
 
-/* The value of "name:value" on a line of INFO; false when it has none. */
 static bool info_value(const redisReply *info, const char *name,
                        char value[VALUE_MAX])
 {
-    struct text text = command_store_text(info);
-    size_t length = strlen(name);
-    const char *line = text.bytes;
-    const char *end = line + text.length;
-
-    while (line < end) {
-        const char *newline = memchr(line, '\n', (size_t)(end - line));
-        const char *stop = newline == NULL ? end : newline;
-        size_t size = (size_t)(stop - line);
-
-        if (size > length && memcmp(line, name, length) == 0 &&
-            line[length] == ':') {
-            struct text found = {line + length + 1, size - length - 1};
-
-            if (found.length > 0 && found.bytes[found.length - 1] == '\r') {
-                found.length--;
-            }
-            (void)text_copy(found, value, VALUE_MAX);
-            return true;
-        }
-        line = stop + 1;
-    }
-    return false;
+    return command_check_info(command_store_text(info), name, value, VALUE_MAX);
 }
 
 static void check_version(struct check *check, const redisReply *info)
@@ -164,6 +143,7 @@ static void check_info(struct check *check, struct command_store *store)
     check_role(check, info);
     check_eviction(check, info);
     check_persistence(check, store, info);
+    command_check_redis(check, store, command_store_text(info));
     freeReplyObject(info);
 }
 
@@ -180,7 +160,23 @@ struct survey {
     char doubtful_example[2 * STORE_KEY_MAX];
     char example[2 * STORE_KEY_MAX]; /* the first that is odd */
     char write[STORE_KEY_MAX];       /* what to write instead; "": nothing */
+    unsigned long long stray;        /* of scopes that are not configured */
+    char stray_scope[STORE_SCOPE_MAX + 1]; /* of the first of these */
+    char stray_example[2 * STORE_KEY_MAX];
 };
+
+static void take_scope(struct survey *survey, struct text key,
+                       struct text scope)
+{
+    if (scope.bytes == NULL || scope_find(survey->settings, scope) != NULL) {
+        return;
+    }
+    if (survey->stray++ == 0) {
+        (void)text_copy(scope, survey->stray_scope, sizeof survey->stray_scope);
+        (void)text_copy(key, survey->stray_example,
+                        sizeof survey->stray_example);
+    }
+}
 
 static void take_doubt(struct survey *survey, struct text key,
                        const struct command_store_key *parsed)
@@ -204,6 +200,7 @@ static void survey_key(struct survey *survey, struct text key)
         return;
     }
     survey->seen++;
+    take_scope(survey, key, parsed.scope);
     if (parsed.normal && parsed.doubt != NULL) {
         take_doubt(survey, key, &parsed);
     }
@@ -233,6 +230,14 @@ static void report_survey(struct check *check, const char *name,
 {
     const char *part = survey->whole ? "" : " (of those looked at in time)";
 
+    if (survey->stray > 0) {
+        command_check_report(check, CHECK_WARN, name,
+                             "%llu of %llu entries%s are of a scope that is "
+                             "not configured, such as %s: write scope \"%s\" "
+                             "{ ... } into nixie.conf, or redis-cli DEL it",
+                             survey->stray, survey->seen, part,
+                             survey->stray_example, survey->stray_scope);
+    }
     if (survey->doubtful > 0) {
         command_check_report(check, survey->globs ? CHECK_FAIL : CHECK_WARN,
                              name,
@@ -407,6 +412,14 @@ static const struct advice {
     {0, "LOADING", "Redis is starting: try again"},
     {0, "MISCONF", "Redis takes no writes: its log tells why"},
     {0, "NOPERM", "the ACL of its user denies it: see nixie-redis(7)"},
+    {0, "unknown command",
+     "take its rename-command out of redis.conf, and restart Redis"},
+    {0, "protected mode",
+     "give Redis a password (requirepass in redis.conf) and set "
+     "redis_password_file, or use its socket"},
+    {0, "max number of clients",
+     "CONFIG SET maxclients to more, and the same in redis.conf"},
+    {0, "OOM", "its memory is full: CONFIG SET maxmemory to more"},
 };
 
 void command_check_fault(struct check *check, const char *fault)

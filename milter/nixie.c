@@ -377,12 +377,14 @@ static const struct command commands[] = {
      .arguments = "",
      .summary = "is this host set up right? what to do if not",
      .detail = "Configuration, folders, Redis, socket, nixied, the MTA and its "
-               "log, rules and\nnotices, a line each. Run it as root, who may "
-               "look everywhere. Exit status 1\nwhen a check failed.\n",
+               "log, rules and\nnotices: a line for each that wants care, with "
+               "what to "
+               "do. Run it as root, who may\nlook everywhere. Exit status 1 "
+               "when something is wrong.\n",
      .without_settings = true,
      .run = command_check,
-     .options = {{"postfix", 0, "DIR",
-                  "folder of main.cf, if not the default"}}},
+     .options = {{"postfix", 0, "DIR", "folder of main.cf, if not the default"},
+                 {"verbose", 'v', NULL, "also what is well, a line each"}}},
 };
 #define COMMANDS (sizeof commands / sizeof commands[0])
 

@@ -300,7 +300,8 @@ static void command_check_sendmail_finds_an_unsafe_folder(void **state)
         const char *place = strchr(rows[i].line, '%');
         char text[1024];
 
-        (void)snprintf(text, sizeof text, "DZ8.17\n%.*s%s%s",
+        (void)snprintf(text, sizeof text,
+                       "DZ8.17\nO InputMailFilters=nixie\n%.*s%s%s",
                        place == NULL ? (int)strlen(rows[i].line)
                                      : (int)(place - rows[i].line),
                        rows[i].line, place == NULL ? "" : socket_path,
@@ -310,11 +311,70 @@ static void command_check_sendmail_finds_an_unsafe_folder(void **state)
         see(site, &part, "milter_socket = \"unix:~/milter.sock\"\n",
             rows[i].well, rows[i].told);
     }
-    write_file(site, "mc", "Xnixie, S=inet:8895@127.0.0.1\n", 0644);
+    write_file(site, "mc",
+               "Xnixie, S=inet:8895@127.0.0.1\nO InputMailFilters=nixie\n",
+               0644);
     see(site, &part, "milter_socket = \"inet:8895@127.0.0.1\"\n", true,
         "ok    sendmail: names nixie");
     see(site, &(const struct check_part){sendmail, "/nonexistent"},
         "milter_socket = \"inet:8895@127.0.0.1\"\n", true, "");
+}
+
+#define OURS     "milter_socket = \"inet:8895@127.0.0.1\"\n"
+#define FILTER   "Xnixie, S=inet:8895@127.0.0.1, T=C:2s;S:5s;R:5s;E:30s\n"
+#define LISTENED OURS "scope \"news\" { listeners = {\"NEWS\"} }\n"
+
+static void command_check_sendmail_reads_how_the_filter_is_used(void **state)
+{
+    static const struct row {
+        const char *text, *settings;
+        bool well;
+        const char *told;
+    } rows[] = {
+        {FILTER "O InputMailFilters=nixie\n", OURS, true, "!note"},
+        {FILTER "O InputMailFilters=nixie, spam\n", OURS, true, "!warn"},
+        {FILTER "O InputMailFilters=spam, nixie\n", OURS, true,
+         "nixie is not the first in InputMailFilters"},
+        {"O InputMailFilters=nixie\n" FILTER, OURS, true, "!FAIL"},
+        {FILTER, OURS, false, "no list of filters names it"},
+        {FILTER "O InputMailFilters=nixie2\n", OURS, false,
+         "no list of filters names it"},
+        {FILTER "O DaemonPortOptions=Name=MTA, InputMailFilters=nixie\n", OURS,
+         true, "!no list"},
+        {"Xnixie, S=inet:8895@127.0.0.1, F=R, T=C:2s;R:5s\n"
+         "O InputMailFilters=nixie\n",
+         OURS, true, "F=R of the filter nixie: without nixied mail is refused"},
+        {"Xnixie, S=inet:8895@127.0.0.1, F=T, T=C:2s;R:5s\n"
+         "O InputMailFilters=nixie\n",
+         OURS, true, "!F=T of"},
+        {"Xnixie, S=inet:8895@127.0.0.1\nO InputMailFilters=nixie\n", OURS,
+         true, "write T=C:2s;S:5s;R:5s;E:30s to the filter nixie"},
+        {"Xnixie, S=inet:8895@127.0.0.1, T=C:5m;R:10s\n"
+         "O InputMailFilters=nixie\n",
+         OURS, true, "write T=C:2s;S:5s;R:5s;E:30s"},
+        {FILTER "O InputMailFilters=nixie\nO LogLevel=5\n",
+         OURS "maillog = {\"/var/log/mail.log\"}\n", true,
+         "define(`confLOG_LEVEL', `9')"},
+        {FILTER "O InputMailFilters=nixie\nO LogLevel=9\n",
+         OURS "maillog = {\"/var/log/mail.log\"}\n", true, "!LOG_LEVEL"},
+        {FILTER "O InputMailFilters=nixie\nO LogLevel=5\n", OURS, true,
+         "!LOG_LEVEL"},
+        {FILTER "O InputMailFilters=nixie\n"
+                "O DaemonPortOptions=Name=MTA, Port=25\n",
+         LISTENED, true, "DAEMON_OPTIONS(`Name=NEWS, ...')"},
+        {FILTER "O InputMailFilters=nixie\n"
+                "O DaemonPortOptions=Port=587, Name=NEWS, M=E\n",
+         LISTENED, true, "!DAEMON_OPTIONS"},
+    };
+    const struct site *site = site_of(state);
+    char configuration[2 * PATH_SIZE];
+    const struct check_part part = {sendmail, configuration};
+
+    path_in(site, "mc", configuration);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        write_file(site, "mc", rows[i].text, 0644);
+        see(site, &part, rows[i].settings, rows[i].well, rows[i].told);
+    }
 }
 
 int main(void)
@@ -326,6 +386,7 @@ int main(void)
         TEST(command_check_outcome_knows_a_log_of_postfix_itself),
         TEST(command_check_outcome_loads_rules_and_notices),
         TEST(command_check_sendmail_finds_an_unsafe_folder),
+        TEST(command_check_sendmail_reads_how_the_filter_is_used),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
