@@ -145,6 +145,12 @@ check "it comes back" inside apt-get install -y --no-install-recommends /nixie.d
 check "it purges" inside apt-get purge -y nixie
 check "nothing of it stays" gone /etc/nixie /var/lib/nixie /var/log/nixie \
     /usr/sbin/nixied /etc/logrotate.d/nixie /var/spool/postfix/nixie
+echo 'unixsocket "/run/redis/redis-server.sock"' >>"$root/etc/redis/redis.conf"
+check "it installs" inside apt-get install -y --no-install-recommends /nixie.deb
+check "Redis's socket is taken, as Redis itself writes it" grep -qx \
+    'redis = "unix:/run/redis/redis-server.sock"' "$root/etc/nixie/nixie.conf"
+check "its configuration is right" inside nixied -n
+check "it purges" inside apt-get purge -y nixie
 
 setup_say "an MTA that comes later"
 check "Postfix goes" inside apt-get purge -y postfix
