@@ -1,6 +1,7 @@
 #include "command_rules.h"
 
 #include "bounce_rules.h"
+#include "bounce_rules_shipped.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -45,46 +46,57 @@ struct bounce_rules *command_rules_named(const char *value, struct error *error)
     return rules;
 }
 
+/*
+ * The usual configuration may be for nixied alone, and the rules beside it:
+ * whoever may not read it gets the defaults and the shipped rules, and is told.
+ */
+static bool is_closed(const char *path)
+{
+    return path != NULL && strcmp(path, SETTINGS_FILE) == 0 &&
+           access(path, R_OK) != 0 && errno == EACCES;
+}
+
+static struct bounce_rules *load_shipped(struct error *error)
+{
+    char *path = bounce_rules_shipped();
+    const struct bounce_rules_source source = {path, true};
+    struct bounce_rules *rules =
+        bounce_rules_load(&source, path == NULL ? 0 : 1, error);
+
+    free(path);
+    return rules;
+}
+
 /* --rules stands in for the setting. False with error. */
 static bool load_rules(const struct command_call *call,
-                       struct settings *settings, struct error *error)
+                       struct settings *settings, bool closed,
+                       struct error *error)
 {
     const char *value = command_value(call, "rules");
 
-    if (value == NULL) {
+    if (value == NULL && !closed) {
         return settings_load_rules(settings, error);
     }
-    settings->rules = command_rules_named(value, error);
+    settings->rules =
+        value == NULL ? load_shipped(error) : command_rules_named(value, error);
     return settings->rules != NULL;
-}
-
-/*
- * The usual configuration may be for nixied alone: whoever may not read it
- * gets the defaults, and is told.
- */
-static struct settings *load(const struct command_call *call,
-                             struct error *error)
-{
-    const char *path = call->settings_path;
-
-    if (path != NULL && strcmp(path, SETTINGS_FILE) == 0 &&
-        access(path, R_OK) != 0 && errno == EACCES) {
-        command_complain(call, "%s is not readable, so these are the defaults",
-                         path);
-        path = NULL;
-    }
-    return settings_load(path, error);
 }
 
 struct settings *command_rules_settings(const struct command_call *call,
                                         struct error *error)
 {
-    struct settings *settings = load(call, error);
+    bool closed = is_closed(call->settings_path);
+    struct settings *settings =
+        settings_load(closed ? NULL : call->settings_path, error);
 
     if (settings == NULL) {
         return NULL;
     }
-    if (!load_rules(call, settings, error)) {
+    if (closed) {
+        command_complain(call, "%s is not readable, so these are the defaults",
+                         call->settings_path);
+    }
+    if (!load_rules(call, settings, closed, error)) {
         settings_free(settings);
         return NULL;
     }
