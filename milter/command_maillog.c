@@ -67,8 +67,10 @@ static void make_schedule(struct maillog_run *run)
         if (!maillog_schedule_ask_postfix(&run->schedule, &error)) {
             command_complain(run->call,
                              "%s: Postfix's own defaults are taken for when "
-                             "mail is tried again; set MAIL_CONFIG to the "
-                             "folder of main.cf, or retry_schedule",
+                             "mail is tried again; with Postfix set "
+                             "MAIL_CONFIG to the folder of main.cf, with "
+                             "Sendmail retry_schedule = {10}, the minutes "
+                             "between its queue runs",
                              error.text);
         }
     } else {
@@ -156,8 +158,8 @@ static void read_lines(struct maillog_run *run)
     bool going = true;
 
     while (going) {
-        switch (maillog_follow_next(run->follow, run->used > 0 ? 0 : 1000,
-                                    &line)) {
+        switch (
+            maillog_follow_next(run->follow, run->used > 0 ? 0 : 1000, &line)) {
         case MAILLOG_FOLLOW_LINE:
             going = maillog_reader_line(run->reader, &line);
             break;

@@ -241,9 +241,10 @@ static void look_at_schedule(struct maillog *maillog)
         maillog->schedule.steps = 0;
         if (!maillog->told_schedule) {
             maillog->told_schedule = true;
-            log_warning("retry_schedule: postfix's own defaults are taken; set "
-                        "MAIL_CONFIG to the folder of main.cf, or write the "
-                        "minutes: error=\"%s\"",
+            log_warning("retry_schedule: postfix's own defaults are taken; "
+                        "with Postfix set MAIL_CONFIG to the folder of "
+                        "main.cf, with Sendmail write the minutes between its "
+                        "queue runs, retry_schedule = {10}: error=\"%s\"",
                         error.text);
         }
     }
