@@ -21,6 +21,7 @@ struct tail_filter {
     bool types[EVENT_TYPES];
     bool has_recipient;
     struct mailbox_pattern recipient;
+    struct mailbox_pattern pseudonym;       /* as good; of no kind: none */
     char domain[MAILBOX_DOMAIN_MAX + 1];    /* "": not given */
     const char *reason, *origin, *queue_id; /* borrowed; NULL: not given */
     int64_t since_us, until_us;             /* 0: not given */

@@ -11,6 +11,7 @@
 #include "command_health.h"
 #include "envelope_check.h"
 #include "policy.h"
+#include "pseudonym.h"
 #include "scope.h"
 #include "suppression.h"
 
@@ -80,6 +81,8 @@ struct findings {
     bool describes_mail;    /* sender, listener, user or client were given */
     bool null_sender;
     struct mailbox mailbox;
+    struct pseudonym_key secret;
+    const struct pseudonym_key *pseudonyms; /* &secret, or NULL */
     struct store_key *keys; /* looked up, in this order */
     bool *present;
     size_t key_count;

@@ -27,6 +27,7 @@ struct daemon_store_options {
     struct event_log *log;
     const char *instance;
     struct forgotten *forgotten;
+    const struct pseudonym_key *pseudonyms; /* or NULL */
 };
 
 struct daemon_store;

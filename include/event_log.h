@@ -26,7 +26,7 @@
 #include <stdint.h>
 
 #define EVENT_LOG_HELD_EVENTS 10000
-#define EVENT_LOG_ROOM        1024
+#define EVENT_LOG_ROOM        6144
 #define EVENT_LOG_HELD_BYTES  (8 * 1024 * 1024)
 
 enum event_log_sync {

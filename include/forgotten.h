@@ -1,13 +1,10 @@
 /*
- * forgotten.h - people who are to be forgotten, known by a keyed hash
+ * forgotten.h - people who are to be forgotten
  *
- * An address that is forgotten is a pseudonym in all later events,
- * h-<26 letters and digits>@its.domain: HMAC-SHA-256 of its normal form, so
- * that nobody without the key can try addresses. Other hosts know it if they
- * have the same key.
+ * An address that is forgotten is its pseudonym (pseudonym.h) in all later
+ * events. Other hosts know it if they have the same key.
  *
- * Files    <state_dir>/privacy.key: 64 hex digits, made when first needed, or
- *          copied from another host; <state_dir>/forgotten: a pseudonym a line.
+ * Files    <state_dir>/forgotten: a pseudonym a line; and the key.
  * Errors   name the file; the key is in none.
  * Threads  any.
  */
@@ -17,13 +14,13 @@
 #include "error.h"
 #include "event.h"
 #include "mailbox.h"
+#include "pseudonym.h"
 #include "redis_link.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#define FORGOTTEN_NAME_SIZE (MAILBOX_MAX + 1)
-#define FORGOTTEN_ROOM      1024 /* what forgotten_veil() writes */
+#define FORGOTTEN_ROOM 1024 /* what forgotten_veil() writes */
 
 struct forgotten;
 
@@ -35,7 +32,7 @@ void forgotten_free(struct forgotten *forgotten); /* takes it, or NULL */
 
 /* From now on; on disk when it returns. False with error. */
 bool forgotten_add(struct forgotten *forgotten, const struct mailbox *mailbox,
-                   char name[FORGOTTEN_NAME_SIZE], struct error *error);
+                   char name[PSEUDONYM_SIZE], struct error *error);
 
 /* What other hosts have forgotten, from Redis. False with error. */
 bool forgotten_learn(struct forgotten *forgotten, struct redis_link *link,

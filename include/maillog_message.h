@@ -22,6 +22,7 @@
 
 #include "event.h"
 #include "maillog_line.h"
+#include "pseudonym.h"
 #include "smtp_reply.h"
 #include "text.h"
 
@@ -41,6 +42,13 @@ void maillog_messages_free(struct maillog_messages *messages); /* or NULL */
 
 /* Instead of MAILLOG_BYTES. */
 void maillog_messages_limit(struct maillog_messages *messages, size_t bytes);
+
+/*
+ * Borrowed: what is read back has pseudonyms in the place of mailboxes, and
+ * they are the same. NULL, as at first: it has not.
+ */
+void maillog_messages_pseudonyms(struct maillog_messages *messages,
+                                 const struct pseudonym_key *pseudonyms);
 
 /*
  * An event with a queue id: a reception tells that nixie saw the message for
@@ -73,7 +81,7 @@ struct maillog_message {
     char client_name[256];
     char envelope_id[101];
     char scope[65];
-    char trace_nonce[13]; /* "": it has no mark */
+    char trace_nonce[13];               /* "": it has no mark */
     char final[MAILLOG_RECIPIENT_SIZE]; /* of who waits: after aliases; "" */
     /* of the last failure of this recipient: what an expiry reports */
     char last_diagnostic[513];

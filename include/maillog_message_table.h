@@ -88,6 +88,7 @@ struct maillog_messages {
     size_t bytes, limit;
     uint64_t replaced;
     struct maillog_refused *refused;
+    const struct pseudonym_key *pseudonyms; /* or NULL */
     char local_domain[256]; /* what sessions complete bare names with */
 };
 
@@ -128,10 +129,21 @@ void maillog_table_drop_before(struct maillog_messages *messages,
 void maillog_table_drop(struct maillog_messages *messages,
                         struct message *message);
 
+/*
+ * By which a mailbox is known: its pseudonym, where they are in use. rules may
+ * be NULL.
+ */
+struct text maillog_table_name(const struct maillog_messages *messages,
+                               struct text address,
+                               const struct mailbox_rules *rules,
+                               char name[PSEUDONYM_SIZE]);
+
 /* --- recipients -------------------------------------------------------- */
 
-struct recipient *maillog_table_find_recipient(const struct message *message,
-                                               struct text address);
+struct recipient *
+maillog_table_find_recipient(const struct maillog_messages *messages,
+                             const struct message *message,
+                             struct text address);
 
 /* Made if need be; NULL: no memory. */
 struct recipient *

@@ -26,6 +26,9 @@
 enum settings_failure { FAILURE_ACCEPT, FAILURE_TEMPFAIL, FAILURE_CACHED };
 enum settings_mode { MODE_ENFORCE, MODE_OBSERVE };
 
+/* How much of an address an event has: privacy.h. */
+enum settings_privacy { PRIVACY_FULL, PRIVACY_HASH, PRIVACY_DOMAIN };
+
 /* Whose failures in the delivery log may count. */
 enum settings_trust { TRUST_SEEN, TRUST_ALL };
 
@@ -53,6 +56,7 @@ struct settings {
     enum event_log_sync event_log_sync;
     enum event_log_format event_log_format;
     int64_t event_log_retention_s;
+    enum settings_privacy privacy;
     enum settings_failure on_log_failure;
     int64_t client_event_rate; /* a second; 0: no limit */
     char *redis;

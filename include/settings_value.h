@@ -51,5 +51,6 @@ void settings_free_list(char **list); /* or NULL */
  */
 bool settings_parse_memory(const char *text, size_t *bytes);
 int settings_check_memory(cfg_t *cfg, cfg_opt_t *option);
+int settings_check_privacy(cfg_t *cfg, cfg_opt_t *option);
 
 #endif

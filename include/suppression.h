@@ -5,7 +5,8 @@
  * domain before the domains above, a scope's list before the list for all.
  * All candidate keys are asked in one pipelined round trip; a second one
  * reads the entry that decides. Any Redis type suppresses: a hash has fields,
- * a string is the note, of others the name alone counts.
+ * a string is the note, of others the name alone counts. With privacy = hash
+ * the pseudonym of a mailbox is as exact as the mailbox itself.
  *
  * With options.cache_memory a copy of the names of all keys is kept current by
  * Redis (suppression_track.h): a mailbox of which the lists have no key is
@@ -23,6 +24,7 @@
 #include "error.h"
 #include "latency.h"
 #include "mailbox.h"
+#include "pseudonym.h"
 #include "redis_endpoint.h"
 #include "store_key.h"
 #include "text.h"
@@ -90,6 +92,9 @@ struct suppression_options {
     int timeout_ms;      /* 1 to 1000 */
     int connections;     /* of the pool; 1 to 64 */
     size_t cache_memory; /* bytes; 0: no copy, each lookup asks Redis */
+    /* Borrowed; with it the entry of a mailbox may stand under its pseudonym,
+     * which is asked behind the mailbox itself. NULL: it does not. */
+    const struct pseudonym_key *pseudonyms;
     struct suppression_listener listener;
     /* May be NULL; called when the breaker opens and closes, in turn and
      * from the prober's thread alone; error is "" when it closes. */
@@ -150,8 +155,12 @@ void suppression_cache_state(const struct suppression *list,
 /* "off", "loading", "current", "stale" */
 const char *suppression_cache_status_name(enum suppression_cache_status status);
 
-/* The keys that suppression_find() asks, in its order; false past the last. */
+/*
+ * The keys that suppression_find() asks, in its order; false past the last.
+ * pseudonyms as in the options.
+ */
 bool suppression_candidate(const char *key_prefix,
+                           const struct pseudonym_key *pseudonyms,
                            const struct mailbox *mailbox, const char *scope,
                            size_t index, struct store_key *key);
 

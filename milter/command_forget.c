@@ -1,6 +1,7 @@
 #include "command_forget.h"
 
 #include "clock.h"
+#include "command_privacy.h"
 #include "control.h"
 #include "control_request.h"
 #include "event_files.h"
@@ -200,7 +201,7 @@ static void print_json(const struct forget *forget, bool applied,
     command_json_print(object);
 }
 
-static void tell(const struct forget *forget, bool applied)
+static void tell(const struct forget *forget, bool applied, bool is_last)
 {
     struct event_files files = {0};
     struct error error;
@@ -211,6 +212,8 @@ static void tell(const struct forget *forget, bool applied)
         print_json(forget, applied, &files);
     } else {
         print_erased(forget);
+    }
+    if (!forget->call->json && is_last) {
         print_files(forget, &files);
         (void)puts("not reached from here: the MTA's queue and logs, copies "
                    "that log shippers\nhave made, backups of Redis");
@@ -226,35 +229,84 @@ static void tell(const struct forget *forget, bool applied)
     }
 }
 
-enum command_status command_forget(const struct command_call *call)
+static void begin(struct forget *forget)
 {
-    struct forget forget = {.call = call};
+    forget->entries = g_array_new(FALSE, TRUE, sizeof(struct forget_entry));
+    forget->waiting = g_ptr_array_new_with_free_func(g_free);
+    forget->scopes = g_ptr_array_new();
+}
+
+static void end(struct forget *forget)
+{
+    g_ptr_array_free(forget->waiting, TRUE);
+    g_ptr_array_free(forget->scopes, TRUE);
+    g_array_free(forget->entries, TRUE);
+}
+
+static bool is_nothing(const struct forget *forget)
+{
+    return forget->history == 0 && forget->strikes == 0 &&
+           forget->evidence == 0 && forget->waiting->len == 0 &&
+           forget->entries->len == 0 && !forget->is_due;
+}
+
+/*
+ * What is known under one name. of_old: only if there is anything, since the
+ * log has the name then.
+ */
+static enum command_status forget_name(struct forget forget,
+                                       const struct mailbox *name, bool of_old,
+                                       bool is_last)
+{
     enum command_status status = COMMAND_FAULT;
     bool applied = true;
 
-    if (!command_mailbox(call, call->arguments[0], &forget.mailbox)) {
+    forget.mailbox = *name;
+    begin(&forget);
+    if (!command_forget_find(&forget)) {
+        command_complain(forget.call, "%s", forget.error.text);
+    } else if (of_old && is_nothing(&forget)) {
+        status = COMMAND_OK;
+    } else if (!forget.dry_run && !erase(&forget, &applied)) {
+        command_complain(forget.call, "%s", forget.error.text);
+    } else {
+        tell(&forget, applied, is_last);
+        status = COMMAND_OK;
+    }
+    end(&forget);
+    return status;
+}
+
+enum command_status command_forget(const struct command_call *call)
+{
+    struct forget forget = {.call = call};
+    enum command_status status = COMMAND_OK;
+    struct pseudonym_key secret;
+    struct mailbox mailbox;
+    struct mailbox pseudonym;
+    bool has_pseudonym;
+
+    if (!command_mailbox(call, call->arguments[0], &mailbox)) {
         return COMMAND_FAULT;
     }
-    if (forget.mailbox.address_length == 0) {
+    if (mailbox.address_length == 0) {
         command_complain(call, "the address is too long to be known");
         return COMMAND_FAULT;
     }
+    has_pseudonym = command_pseudonym(command_pseudonyms(call, &secret),
+                                      &mailbox, &pseudonym);
+    pseudonym_key_clear(&secret);
     forget.keeps_entries = command_value(call, "keep-suppressed") != NULL;
     forget.dry_run = command_value(call, "dry-run") != NULL;
-    forget.entries = g_array_new(FALSE, TRUE, sizeof(struct forget_entry));
-    forget.waiting = g_ptr_array_new_with_free_func(g_free);
-    forget.scopes = g_ptr_array_new();
     forget.store = command_store_open(call->settings, &forget.error);
-    if (forget.store == NULL || !command_forget_find(&forget) ||
-        (!forget.dry_run && !erase(&forget, &applied))) {
+    if (forget.store == NULL) {
         command_complain(call, "%s", forget.error.text);
-    } else {
-        tell(&forget, applied);
-        status = COMMAND_OK;
+        return COMMAND_FAULT;
+    }
+    status = forget_name(forget, &mailbox, has_pseudonym, !has_pseudonym);
+    if (status == COMMAND_OK && has_pseudonym) {
+        status = forget_name(forget, &pseudonym, false, true);
     }
     command_store_close(forget.store);
-    g_ptr_array_free(forget.waiting, TRUE);
-    g_ptr_array_free(forget.scopes, TRUE);
-    g_array_free(forget.entries, TRUE);
     return status;
 }

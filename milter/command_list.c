@@ -1,6 +1,7 @@
 #include "clock.h"
 #include "command.h"
 #include "command_entry.h"
+#include "command_privacy.h"
 #include "command_store.h"
 #include "control.h"
 #include "control_request.h"
@@ -22,7 +23,10 @@ struct change {
     const char *scope;
     bool removal;
     bool told_absent;
-    struct mailbox_pattern pattern;
+    struct pseudonym_key secret;
+    const struct pseudonym_key *pseudonyms; /* &secret, or NULL */
+    struct mailbox_pattern typed;
+    struct mailbox_pattern pattern; /* as it stands in Redis */
     struct store_key key;
     struct event event;
     char by[CONTROL_BY_MAX + 1];
@@ -116,21 +120,35 @@ static bool take_options(struct change *change)
     return true;
 }
 
-static bool take_pattern(struct change *change, const char *typed)
+static bool take_key(struct change *change,
+                     const struct mailbox_pattern *pattern)
 {
-    /* what should not be there must still be got rid of */
-    if (change->removal
-            ? !command_pattern(change->call, typed, &change->pattern)
-            : !command_new_pattern(change->call, typed, &change->pattern)) {
-        return false;
-    }
+    change->pattern = *pattern;
     if (!store_key_list(change->call->settings->key_prefix,
-                        change->call->command->list, change->scope,
-                        &change->pattern, &change->key)) {
+                        change->call->command->list, change->scope, pattern,
+                        &change->key)) {
         command_complain(change->call, "the key would be too long");
         return false;
     }
     return true;
+}
+
+/* What is added stands there under its pseudonym, if it has one. */
+static bool take_pattern(struct change *change, const char *typed)
+{
+    struct mailbox_pattern pseudonym;
+
+    /* what should not be there must still be got rid of */
+    if (change->removal
+            ? !command_pattern(change->call, typed, &change->typed)
+            : !command_new_pattern(change->call, typed, &change->typed)) {
+        return false;
+    }
+    return take_key(change, !change->removal && command_pseudonym_pattern(
+                                                    change->pseudonyms,
+                                                    &change->typed, &pseudonym)
+                                ? &pseudonym
+                                : &change->typed);
 }
 
 /* --- the change -------------------------------------------------------- */
@@ -401,13 +419,12 @@ static void find_note(struct change *change, char note[SHOWN_MAX])
 static bool is_exempt(const struct change *change)
 {
     const struct settings *settings = change->call->settings;
-    struct mailbox_pattern candidate = change->pattern;
+    struct mailbox_pattern candidate = change->typed;
     struct mailbox mailbox;
     bool has_mailbox =
-        change->pattern.kind == MAILBOX_PATTERN_EXACT &&
-        mailbox_parse(
-            (struct text){change->pattern.text, change->pattern.length},
-            &settings->mailbox_rules, &mailbox) == MAILBOX_OK;
+        change->typed.kind == MAILBOX_PATTERN_EXACT &&
+        mailbox_parse((struct text){change->typed.text, change->typed.length},
+                      &settings->mailbox_rules, &mailbox) == MAILBOX_OK;
 
     for (size_t i = 0;
          i == 0 || (has_mailbox && mailbox_candidate(&mailbox, i, &candidate));
@@ -429,24 +446,30 @@ static void tell_exempt(const struct change *change)
 
     if (!change->removal && change->call->command->list == STORE_SUPPRESS &&
         is_exempt(change)) {
-        command_complain(change->call,
-                         "%s is exempt by the settings: its mail is let "
-                         "through all the same, see exempt in nixie.conf(5)",
-                         text_escape((struct text){change->pattern.text,
-                                                   change->pattern.length},
-                                     shown, sizeof shown));
+        command_complain(
+            change->call,
+            "%s is exempt by the settings: its mail is let "
+            "through all the same, see exempt in nixie.conf(5)",
+            text_escape((struct text){change->typed.text, change->typed.length},
+                        shown, sizeof shown));
     }
+}
+
+/* 1 there, 0 not there, -1: nobody knows. */
+static int exists(struct change *change)
+{
+    struct error unheard;
+
+    return change->store == NULL
+               ? -1
+               : command_store_exists(change->store, &change->key, &unheard);
 }
 
 static enum command_status change_one(struct change *change)
 {
     char note[SHOWN_MAX] = "";
     struct change_result result = {.word = "added"};
-    struct error error;
-    int existed =
-        change->store == NULL
-            ? -1
-            : command_store_exists(change->store, &change->key, &error);
+    int existed = exists(change);
     enum command_status status;
 
     if (change->removal && existed == 0) {
@@ -475,6 +498,37 @@ static enum command_status change_one(struct change *change)
     return status;
 }
 
+/*
+ * It may stand there under its pseudonym, or, made with redis-cli or long ago,
+ * as it was typed, or both. Under which it does is asked first: a name that
+ * need not be in the log is not.
+ */
+static enum command_status change_names(struct change *change)
+{
+    struct mailbox_pattern pseudonym;
+    enum command_status status = COMMAND_OK;
+    int plain;
+
+    if (!change->removal ||
+        !command_pseudonym_pattern(change->pseudonyms, &change->typed,
+                                   &pseudonym)) {
+        return change_one(change);
+    }
+    plain = exists(change);
+    if (plain < 0) {
+        command_complain(change->call,
+                         "an entry under the address itself, such as one that "
+                         "was made with redis-cli, is not looked for");
+    } else if (plain > 0) {
+        status = change_one(change);
+    }
+    if (status == COMMAND_OK && take_key(change, &pseudonym) &&
+        (plain <= 0 || exists(change) > 0)) {
+        status = change_one(change);
+    }
+    return status;
+}
+
 static enum command_status change_all(const struct command_call *call,
                                       bool removal)
 {
@@ -484,6 +538,7 @@ static enum command_status change_all(const struct command_call *call,
     if (!take_options(&change)) {
         return COMMAND_FAULT;
     }
+    change.pseudonyms = command_pseudonyms(call, &change.secret);
     for (int i = 0; i < call->argument_count; i++) {
         if (!take_pattern(&change, call->arguments[i])) {
             return COMMAND_FAULT; /* before anything has changed */
@@ -494,12 +549,13 @@ static enum command_status change_all(const struct command_call *call,
         enum command_status status = COMMAND_FAULT;
 
         if (take_pattern(&change, call->arguments[i])) {
-            status = change_one(&change);
+            status = change_names(&change);
         }
         if (status > worst) {
             worst = status;
         }
     }
+    pseudonym_key_clear(&change.secret);
     command_store_close(change.store);
     return worst;
 }

@@ -1,4 +1,5 @@
 #include "command.h"
+#include "command_privacy.h"
 #include "scope.h"
 #include "suppression.h"
 
@@ -44,7 +45,10 @@ static void warn_when_long(const struct command_call *call,
 enum command_status command_mailbox_keys(const struct command_call *call)
 {
     char buffer[MAILBOX_DOMAIN_MAX + 2];
+    struct pseudonym_key secret;
+    const struct pseudonym_key *pseudonyms;
     struct mailbox mailbox;
+    struct mailbox pseudonym;
     struct store_key key;
     const char *scope;
     json_t *keys;
@@ -58,9 +62,10 @@ enum command_status command_mailbox_keys(const struct command_call *call)
     if (!call->json) {
         put_line(normal_form(&mailbox, buffer));
     }
+    pseudonyms = command_pseudonyms(call, &secret);
     keys = json_array();
-    for (size_t i = 0; suppression_candidate(call->settings->key_prefix,
-                                             &mailbox, scope, i, &key);
+    for (size_t i = 0; suppression_candidate(
+             call->settings->key_prefix, pseudonyms, &mailbox, scope, i, &key);
          i++) {
         if (call->json) {
             (void)json_array_append_new(keys,
@@ -70,11 +75,16 @@ enum command_status command_mailbox_keys(const struct command_call *call)
         }
     }
     if (!call->json) {
+        pseudonym_key_clear(&secret);
         json_decref(keys);
         return COMMAND_OK;
     }
     object = json_object();
     command_json_set(object, "mailbox", normal_form(&mailbox, buffer));
+    if (command_pseudonym(pseudonyms, &mailbox, &pseudonym)) {
+        command_json_set(object, "pseudonym", text_of(pseudonym.address));
+    }
+    pseudonym_key_clear(&secret);
     (void)json_object_set_new(object, "keys", keys);
     command_json_print(object);
     return COMMAND_OK;
@@ -139,22 +149,17 @@ static void tell_scopes(const struct command_call *call,
     }
 }
 
-enum command_status command_mailbox_history(const struct command_call *call)
+/* domains: those of its domain, too. New. */
+static json_t *tell_history(const struct command_call *call,
+                            const struct mailbox *mailbox, bool domains)
 {
-    char buffer[MAILBOX_DOMAIN_MAX + 2];
-    struct mailbox mailbox;
-    json_t *keys;
-    json_t *object;
+    json_t *keys = json_object();
 
-    if (!command_mailbox(call, call->arguments[0], &mailbox)) {
-        return COMMAND_FAULT;
-    }
-    warn_when_long(call, &mailbox);
-    keys = json_object();
     for (size_t i = 0; i < sizeof histories / sizeof histories[0]; i++) {
         struct store_key key;
 
-        if (!history_key(call, &mailbox, &histories[i], &key)) {
+        if ((histories[i].of_domain && !domains) ||
+            !history_key(call, mailbox, &histories[i], &key)) {
             continue;
         }
         command_json_set(keys, histories[i].name, text_of_key(&key));
@@ -162,14 +167,37 @@ enum command_status command_mailbox_history(const struct command_call *call)
             put_line(text_of_key(&key));
         }
     }
-    tell_scopes(call, &mailbox, keys);
-    if (!call->json) {
-        json_decref(keys);
-        return COMMAND_OK;
+    tell_scopes(call, mailbox, keys);
+    return keys;
+}
+
+enum command_status command_mailbox_history(const struct command_call *call)
+{
+    char buffer[MAILBOX_DOMAIN_MAX + 2];
+    struct pseudonym_key secret;
+    struct mailbox mailbox;
+    struct mailbox pseudonym;
+    json_t *object;
+
+    if (!command_mailbox(call, call->arguments[0], &mailbox)) {
+        return COMMAND_FAULT;
     }
+    warn_when_long(call, &mailbox);
     object = json_object();
     command_json_set(object, "mailbox", normal_form(&mailbox, buffer));
-    (void)json_object_set_new(object, "keys", keys);
-    command_json_print(object);
+    (void)json_object_set_new(object, "keys",
+                              tell_history(call, &mailbox, true));
+    if (command_pseudonym(command_pseudonyms(call, &secret), &mailbox,
+                          &pseudonym)) {
+        command_json_set(object, "pseudonym", text_of(pseudonym.address));
+        (void)json_object_set_new(object, "pseudonym_keys",
+                                  tell_history(call, &pseudonym, false));
+    }
+    pseudonym_key_clear(&secret);
+    if (call->json) {
+        command_json_print(object);
+    } else {
+        json_decref(object);
+    }
     return COMMAND_OK;
 }

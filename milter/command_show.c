@@ -1,6 +1,7 @@
 #include "clock.h"
 #include "command.h"
 #include "command_entry.h"
+#include "command_privacy.h"
 #include "command_store.h"
 
 #include <fnmatch.h>
@@ -36,45 +37,72 @@ static void show_entry(const struct command_call *call, const char *scope,
     command_entry_print(entry);
 }
 
+/* 1 shown, 0 there is none, -1 after a complaint. */
+static int show_one(const struct command_call *call,
+                    struct command_store *store, const char *scope,
+                    const struct mailbox_pattern *pattern)
+{
+    struct command_entry entry;
+    struct store_key key;
+    struct error error;
+    int found;
+
+    if (!store_key_list(call->settings->key_prefix, call->command->list, scope,
+                        pattern, &key)) {
+        command_complain(call, "the key is too long");
+        return -1;
+    }
+    found = command_entry_read(store, &key, &entry, &error);
+    if (found > 0) {
+        show_entry(call, scope, pattern, &key, &entry);
+    } else if (found < 0) {
+        command_complain(call, "%s", error.text);
+    }
+    command_entry_clear(&entry);
+    return found;
+}
+
 enum command_status command_list_show(const struct command_call *call)
 {
     struct mailbox_pattern pattern;
-    struct command_entry entry;
+    struct mailbox_pattern pseudonym;
+    struct pseudonym_key secret;
     struct command_store *store;
-    struct store_key key;
     struct error error;
     const char *scope;
+    bool has_pseudonym;
     int found;
+    int more = 0;
 
     if (!command_scope(call, &scope) ||
         !command_pattern(call, call->arguments[0], &pattern)) {
         return COMMAND_FAULT;
     }
     store = command_store_open(call->settings, &error);
-    if (store == NULL ||
-        !store_key_list(call->settings->key_prefix, call->command->list, scope,
-                        &pattern, &key)) {
-        command_complain(call, "%s",
-                         store == NULL ? error.text : "the key is too long");
-        command_store_close(store);
+    if (store == NULL) {
+        command_complain(call, "%s", error.text);
         return COMMAND_FAULT;
     }
-    found = command_entry_read(store, &key, &entry, &error);
-    if (found > 0) {
-        show_entry(call, scope, &pattern, &key, &entry);
-    } else if (found == 0) {
+    has_pseudonym = command_pseudonym_pattern(command_pseudonyms(call, &secret),
+                                              &pattern, &pseudonym);
+    pseudonym_key_clear(&secret);
+    found = show_one(call, store, scope, &pattern);
+    if (has_pseudonym && found >= 0) {
+        more = show_one(call, store, scope, &pseudonym);
+    }
+    command_store_close(store);
+    if (found < 0 || more < 0) {
+        return COMMAND_FAULT;
+    }
+    if (found + more == 0) {
         char shown[400];
 
         command_complain(
             call, "no entry for %s",
             text_escape((struct text){pattern.text, pattern.length}, shown,
                         sizeof shown));
-    } else {
-        command_complain(call, "%s", error.text);
     }
-    command_entry_clear(&entry);
-    command_store_close(store);
-    return found > 0 ? COMMAND_OK : found == 0 ? COMMAND_NO : COMMAND_FAULT;
+    return found + more > 0 ? COMMAND_OK : COMMAND_NO;
 }
 
 /* --- list -------------------------------------------------------------- */

@@ -1,4 +1,5 @@
 #include "clock.h"
+#include "command_privacy.h"
 #include "command_tail.h"
 #include "reason.h"
 
@@ -17,6 +18,17 @@ struct text command_tail_recipient(const struct event *event)
 {
     return event->recipient.bytes != NULL ? event->recipient
                                           : event->suppression_pattern;
+}
+
+/* By the name that was typed, or its pseudonym. */
+static bool is_of_recipient(const struct tail_filter *filter,
+                            const struct event *event)
+{
+    struct text recipient = command_tail_recipient(event);
+
+    return text_is(recipient, filter->recipient.text) ||
+           (filter->pseudonym.kind != MAILBOX_PATTERN_INVALID &&
+            text_is(recipient, filter->pseudonym.text));
 }
 
 /* The domain of the recipient, or of the pattern of a change. */
@@ -60,8 +72,7 @@ bool tail_filter_wants(const struct tail_filter *filter,
         return false;
     }
     return is_in_time(filter, event) &&
-           (!filter->has_recipient ||
-            text_is(command_tail_recipient(event), filter->recipient.text)) &&
+           (!filter->has_recipient || is_of_recipient(filter, event)) &&
            (filter->domain[0] == '\0' || is_of_domain(event, filter->domain)) &&
            (filter->reason == NULL || text_is(event->reason, filter->reason) ||
             text_is(event->suppression_reason, filter->reason)) &&
@@ -81,6 +92,8 @@ static bool take_recipient(struct tail_filter *filter,
     char escaped[SHOWN_MAX];
     struct mailbox mailbox;
 
+    struct pseudonym_key key;
+
     filter->has_recipient = true;
     (void)text_escape(text_of(recipient), escaped, sizeof escaped);
     if (mailbox_parse_pattern(text_of(recipient), rules, &filter->recipient) !=
@@ -91,6 +104,9 @@ static bool take_recipient(struct tail_filter *filter,
                              "domain are shown; write %s@example.org",
                              escaped, escaped);
         }
+        (void)command_pseudonym_pattern(command_pseudonyms(call, &key),
+                                        &filter->recipient, &filter->pseudonym);
+        pseudonym_key_clear(&key);
         return true;
     }
     if (mailbox_parse(text_of(recipient), rules, &mailbox) == MAILBOX_LONG) {

@@ -1,6 +1,7 @@
 #include "command_why.h"
 
 #include "clock.h"
+#include "command_privacy.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -18,8 +19,8 @@ static bool list_keys(struct findings *findings, struct error *error)
     }
     while (findings->key_count < KEYS_MAX &&
            suppression_candidate(findings->call->settings->key_prefix,
-                                 &findings->mailbox, findings->scope,
-                                 findings->key_count,
+                                 findings->pseudonyms, &findings->mailbox,
+                                 findings->scope, findings->key_count,
                                  &findings->keys[findings->key_count])) {
         findings->key_count++;
     }
@@ -66,6 +67,7 @@ static bool ask_list(struct findings *findings, struct error *error)
         .key_prefix = settings->key_prefix,
         .timeout_ms = FIND_MS,
         .connections = 1,
+        .pseudonyms = findings->pseudonyms,
     };
     struct redis_endpoint *endpoint = redis_endpoint_new(&where, error);
     struct suppression *list = NULL;
@@ -118,23 +120,18 @@ static bool ask_recipient(struct health_source *source, struct text address)
     return command_store_add(source->store, 3, words, &source->error);
 }
 
-/* Of an address too long for a key nothing is kept. */
 static bool read_recipient(struct findings *findings,
-                           struct health_source *source)
+                           struct health_source *source, struct text address)
 {
-    const struct mailbox *mailbox = &findings->mailbox;
-    const struct text address = {mailbox->address, mailbox->address_length};
     redisReply **const replies[] = {
         &findings->recipient, &findings->strikes.strikes,
         &findings->strikes.evidence, &findings->strikes.due};
 
-    if (address.length == 0) {
-        return true;
-    }
     if (!ask_recipient(source, address)) {
         return false;
     }
     for (size_t i = 0; i < sizeof replies / sizeof replies[0]; i++) {
+        freeReplyObject(*replies[i]);
         *replies[i] = health_take(source);
         if (*replies[i] == NULL) {
             return false;
@@ -145,6 +142,29 @@ static bool read_recipient(struct findings *findings,
     return true;
 }
 
+/*
+ * Of an address too long for a key nothing is kept. Before there were
+ * pseudonyms it was kept under the plain address.
+ */
+static bool read_names(struct findings *findings, struct health_source *source)
+{
+    const struct mailbox *mailbox = &findings->mailbox;
+    struct mailbox pseudonym;
+
+    if (mailbox->address_length == 0) {
+        return true;
+    }
+    if (command_pseudonym(findings->pseudonyms, mailbox, &pseudonym)) {
+        if (!read_recipient(findings, source, text_of(pseudonym.address))) {
+            return false;
+        }
+        if (findings->recipient->elements > 0) {
+            return true;
+        }
+    }
+    return read_recipient(findings, source, text_of(mailbox->address));
+}
+
 static bool read_history(struct findings *findings, struct command_store *store,
                          struct error *error)
 {
@@ -152,7 +172,7 @@ static bool read_history(struct findings *findings, struct command_store *store,
     const struct text domain = {mailbox->domain, mailbox->domain_length};
     struct health_source source = {
         .store = store, .key_prefix = findings->call->settings->key_prefix};
-    bool read = read_recipient(findings, &source) &&
+    bool read = read_names(findings, &source) &&
                 (domain.length == 0 ||
                  health_domain_read(&source, domain, findings->now_us,
                                     &findings->domain));
@@ -169,6 +189,8 @@ bool why_find_out(struct findings *findings, struct error *error)
         findings->call->settings, findings->deadline_ms, error);
     bool done = false;
 
+    findings->pseudonyms =
+        command_pseudonyms(findings->call, &findings->secret);
     if (store == NULL || !list_keys(findings, error) ||
         !ask_keys(findings, store, error) || !ask_list(findings, error)) {
         goto out;
@@ -191,6 +213,7 @@ out:
 
 void why_forget(struct findings *findings)
 {
+    pseudonym_key_clear(&findings->secret);
     command_entry_clear(&findings->detail);
     freeReplyObject(findings->recipient);
     freeReplyObject(findings->strikes.strikes);

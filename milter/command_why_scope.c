@@ -110,9 +110,9 @@ static bool look_in(struct findings *findings, const struct scope *scope,
 {
     struct store_key key;
 
-    for (size_t i = 0;
-         suppression_candidate(findings->call->settings->key_prefix,
-                               &findings->mailbox, scope->name, i, &key);
+    for (size_t i = 0; suppression_candidate(
+             findings->call->settings->key_prefix, findings->pseudonyms,
+             &findings->mailbox, scope->name, i, &key);
          i += 2) {
         int found = command_store_exists(store, &key, error);
 

@@ -13,6 +13,7 @@
 #include "instance.h"
 #include "log.h"
 #include "maillog.h"
+#include "privacy.h"
 #include "session.h"
 #include "session_event.h"
 #include "settings_share.h"
@@ -57,6 +58,7 @@ struct daemon {
     struct instance *instance;
     struct event_log *log;
     struct forgotten *forgotten;
+    struct privacy *privacy;
     struct client_rates *rates;
     struct daemon_store *store;
     struct trace_keys *trace_keys;     /* NULL: marks are off */
@@ -124,7 +126,7 @@ static void reload(struct daemon *daemon)
 
 /* Later events have its pseudonym before this one is in the log. */
 static bool forget(struct daemon *daemon, struct event *event,
-                   struct mailbox *mailbox, char name[FORGOTTEN_NAME_SIZE],
+                   struct mailbox *mailbox, char name[PSEUDONYM_SIZE],
                    struct error *error)
 {
     const struct mailbox_rules as_it_is = {.keep_local_case = true};
@@ -142,7 +144,7 @@ static bool change_list(void *context, struct event *event,
                         struct control_answer *answer, struct error *error)
 {
     struct daemon *daemon = context;
-    char name[FORGOTTEN_NAME_SIZE];
+    char name[PSEUDONYM_SIZE];
     struct mailbox mailbox;
 
     if (event->type == EVENT_RECIPIENT_FORGOTTEN &&
@@ -401,6 +403,24 @@ void daemon_block_signals(void)
     (void)pthread_sigmask(SIG_SETMASK, &signals, NULL);
 }
 
+static bool start_privacy(struct daemon *daemon, struct error *error)
+{
+    const struct settings *settings = daemon->fixed;
+    struct privacy_options options = {
+        .mode = settings->privacy,
+        .state_dir = settings->state_dir,
+        .rules = &settings->mailbox_rules,
+    };
+
+    daemon->forgotten = forgotten_open(options.state_dir, options.rules, error);
+    if (daemon->forgotten == NULL) {
+        return false;
+    }
+    options.forgotten = daemon->forgotten;
+    daemon->privacy = privacy_new(&options, error);
+    return daemon->privacy != NULL;
+}
+
 static bool start_log(struct daemon *daemon, struct error *error)
 {
     const struct settings *settings = daemon->fixed;
@@ -412,15 +432,11 @@ static bool start_log(struct daemon *daemon, struct error *error)
         .appended = metrics_event,
         .context = &daemon->metrics,
         .format = settings->event_log_format,
-        .veil = forgotten_veil,
+        .veil = privacy_veil,
+        .veil_context = daemon->privacy,
     };
 
-    daemon->forgotten = forgotten_open(settings->state_dir,
-                                       &settings->mailbox_rules, error);
-    if (daemon->forgotten == NULL) {
-        return false;
-    }
-    options.veil_context = daemon->forgotten;
+    _Static_assert(PRIVACY_ROOM <= EVENT_LOG_ROOM, "it writes no more");
     daemon->instance = instance_open(settings->state_dir, error);
     if (daemon->instance == NULL) {
         return false;
@@ -452,6 +468,7 @@ static bool start_store(struct daemon *daemon, struct error *error)
         .log = daemon->log,
         .instance = instance_id(daemon->instance),
         .forgotten = daemon->forgotten,
+        .pseudonyms = privacy_key(daemon->privacy),
     };
     const struct control_options requests = {
         .state_dir = daemon->fixed->state_dir,
@@ -511,6 +528,7 @@ static bool start_maillog(struct daemon *daemon, struct error *error)
         error_set(error, "out of memory");
         return false;
     }
+    maillog_messages_pseudonyms(daemon->messages, privacy_key(daemon->privacy));
     daemon->notices = delay_notices_start(&notices, error);
     if (daemon->notices == NULL) {
         return false;
@@ -605,9 +623,9 @@ static bool start(struct daemon *daemon, struct session_services *services,
     }
     (void)umask(0027);
     daemon_raise_limits();
-    if (!start_log(daemon, error) || !start_store(daemon, error) ||
-        !start_trace(daemon, error) || !start_maillog(daemon, error) ||
-        !start_web(daemon, error)) {
+    if (!start_privacy(daemon, error) || !start_log(daemon, error) ||
+        !start_store(daemon, error) || !start_trace(daemon, error) ||
+        !start_maillog(daemon, error) || !start_web(daemon, error)) {
         return false;
     }
     *services = (struct session_services){

@@ -190,6 +190,7 @@ static bool start_list(struct daemon_store *store, struct error *error)
         .timeout_ms = store->settings->redis_timeout_ms,
         .connections = LOOKUP_CONNECTIONS,
         .cache_memory = store->settings->suppression_cache_memory,
+        .pseudonyms = store->options.pseudonyms,
         .store_changed = lookups_changed,
         .context = store,
     };

@@ -12,30 +12,24 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define KEY_BYTES  32
-#define KEY_DIGITS ((size_t)2 * KEY_BYTES)
-#define HASH_BYTES 17 /* 26 characters are 130 bits of it */
-#define HASH_CHARS 26
-#define NAMES_MAX  ((size_t)64 * 1024 * 1024) /* bytes of the file */
+#define NAMES_MAX ((size_t)64 * 1024 * 1024) /* bytes of the file */
 
 struct forgotten {
     char *state_dir;
     const struct mailbox_rules *rules;
     atomic_bool is_any;
     pthread_mutex_t lock; /* guards all below */
-    bool has_key;
-    guchar key[KEY_BYTES];
+    struct pseudonym_key key;
     GHashTable *names;
 };
 
 void forgotten_free(struct forgotten *forgotten)
 {
     if (forgotten != NULL) {
-        explicit_bzero(forgotten->key, sizeof forgotten->key);
+        pseudonym_key_clear(&forgotten->key);
         (void)pthread_mutex_destroy(&forgotten->lock);
         g_hash_table_destroy(forgotten->names);
         free(forgotten->state_dir);
@@ -49,55 +43,6 @@ static void path_of(const struct forgotten *forgotten, const char *name,
                     char path[PATH_MAX])
 {
     (void)snprintf(path, PATH_MAX, "%s/%s", forgotten->state_dir, name);
-}
-
-static bool parse_key(const char *digits, guchar key[KEY_BYTES])
-{
-    for (size_t i = 0; i < KEY_BYTES; i++) {
-        int high = g_ascii_xdigit_value(digits[2 * i]);
-        int low = g_ascii_xdigit_value(digits[2 * i + 1]);
-
-        if (high < 0 || low < 0) {
-            return false;
-        }
-        key[i] = (guchar)(16 * high + low);
-    }
-    return true;
-}
-
-/* No file is no failure: there is no key yet. */
-static bool load_key(struct forgotten *forgotten, struct error *error)
-{
-    char path[PATH_MAX];
-    char digits[KEY_DIGITS + 1] = "";
-    struct stat status;
-    ssize_t length;
-    int fd;
-
-    path_of(forgotten, "privacy.key", path);
-    fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK);
-    if (fd < 0 && errno == ENOENT) {
-        return true;
-    }
-    if (fd < 0 || fstat(fd, &status) != 0) {
-        error_set_errno(error, "%s", path);
-        return false;
-    }
-    length = read(fd, digits, KEY_DIGITS);
-    (void)close(fd);
-    if ((status.st_mode & S_IRWXO) != 0) {
-        error_set(error, "%s is open to all: chmod o= %s", path, path);
-    } else if (length != (ssize_t)KEY_DIGITS ||
-               !parse_key(digits, forgotten->key)) {
-        error_set(error,
-                  "%s: 64 hex digits are a key; without the file a new "
-                  "one is made",
-                  path);
-    } else {
-        forgotten->has_key = true;
-    }
-    explicit_bzero(digits, sizeof digits);
-    return forgotten->has_key;
 }
 
 static bool write_file(const char *path, int flags, const char *text,
@@ -118,40 +63,11 @@ static bool write_file(const char *path, int flags, const char *text,
     return written;
 }
 
-static bool make_key(struct forgotten *forgotten, struct error *error)
-{
-    char path[PATH_MAX];
-    char line[KEY_DIGITS + 2];
-    bool made;
-
-    path_of(forgotten, "privacy.key", path);
-    if (getrandom(forgotten->key, KEY_BYTES, 0) != KEY_BYTES) {
-        error_set_errno(error, "no random numbers");
-        return false;
-    }
-    for (size_t i = 0; i < KEY_BYTES; i++) {
-        (void)snprintf(line + 2 * i, sizeof line - 2 * i, "%02x",
-                       forgotten->key[i]);
-    }
-    line[KEY_DIGITS] = '\n';
-    line[KEY_DIGITS + 1] = '\0';
-    made = write_file(path, O_EXCL, line, error);
-    explicit_bzero(line, sizeof line);
-    forgotten->has_key = made;
-    return made;
-}
-
-/* Is it one that we could have made? Of others nothing is looked up. */
-static bool is_name(const char *name, size_t length)
-{
-    return length > HASH_CHARS + 3 && length < FORGOTTEN_NAME_SIZE &&
-           name[0] == 'h' && name[1] == '-' && name[2 + HASH_CHARS] == '@' &&
-           memchr(name, '\n', length) == NULL;
-}
-
+/* Names that we could not have made are not looked up. */
 static bool keep(struct forgotten *forgotten, const char *name, size_t length)
 {
-    if (!is_name(name, length)) {
+    if (!pseudonym_is((struct text){name, length}) ||
+        memchr(name, '@', length) == NULL) {
         return false;
     }
     atomic_store(&forgotten->is_any, true);
@@ -199,7 +115,8 @@ struct forgotten *forgotten_open(const char *state_dir,
     forgotten->rules = rules;
     forgotten->state_dir = strdup(state_dir);
     (void)pthread_mutex_init(&forgotten->lock, NULL);
-    if (forgotten->state_dir == NULL || !load_key(forgotten, error) ||
+    if (forgotten->state_dir == NULL ||
+        !pseudonym_key_load(&forgotten->key, state_dir, error) ||
         !load_names(forgotten, error)) {
         forgotten_free(forgotten);
         return NULL;
@@ -209,55 +126,19 @@ struct forgotten *forgotten_open(const char *state_dir,
 
 /* ---- names ---- */
 
-/* RFC 4648, lower case, of the first 130 bits. */
-static void put_base32(const guchar *bytes, char text[HASH_CHARS + 1])
-{
-    static const char alphabet[] = "abcdefghijklmnopqrstuvwxyz234567";
-
-    for (size_t i = 0; i < HASH_CHARS; i++) {
-        size_t bit = 5 * i;
-        unsigned pair = (unsigned)bytes[bit / 8] << 8 | bytes[bit / 8 + 1];
-
-        text[i] = alphabet[pair >> (11 - bit % 8) & 31U];
-    }
-    text[HASH_CHARS] = '\0';
-}
-
-static bool name_of(struct forgotten *forgotten, const struct mailbox *mailbox,
-                    char name[FORGOTTEN_NAME_SIZE])
-{
-    guchar digest[32];
-    gsize length = sizeof digest;
-    char hash[HASH_CHARS + 1];
-    GHmac *hmac;
-    int written;
-
-    if (mailbox->address_length == 0 || mailbox->domain_length == 0) {
-        return false;
-    }
-    hmac = g_hmac_new(G_CHECKSUM_SHA256, forgotten->key, KEY_BYTES);
-    g_hmac_update(hmac, (const guchar *)mailbox->address,
-                  (gssize)mailbox->address_length);
-    g_hmac_get_digest(hmac, digest, &length);
-    g_hmac_unref(hmac);
-    put_base32(digest, hash);
-    written =
-        snprintf(name, FORGOTTEN_NAME_SIZE, "h-%s@%s", hash, mailbox->domain);
-    return written > 0 && written < FORGOTTEN_NAME_SIZE;
-}
-
 bool forgotten_add(struct forgotten *forgotten, const struct mailbox *mailbox,
-                   char name[FORGOTTEN_NAME_SIZE], struct error *error)
+                   char name[PSEUDONYM_SIZE], struct error *error)
 {
     char path[PATH_MAX];
-    char line[FORGOTTEN_NAME_SIZE + 1];
+    char line[PSEUDONYM_SIZE + 1];
     bool added = false;
 
     (void)pthread_mutex_lock(&forgotten->lock);
-    if (!forgotten->has_key && !make_key(forgotten, error)) {
+    if (!pseudonym_key_make(&forgotten->key, forgotten->state_dir, error)) {
         goto out;
     }
-    if (!name_of(forgotten, mailbox, name)) {
+    if (mailbox->domain_length == 0 ||
+        !pseudonym_of(&forgotten->key, mailbox, name)) {
         error_set(error, "the address has no domain, or is too long");
         goto out;
     }
@@ -274,7 +155,7 @@ out:
 }
 
 static bool is_forgotten(struct forgotten *forgotten, struct text address,
-                         char name[FORGOTTEN_NAME_SIZE])
+                         char name[PSEUDONYM_SIZE])
 {
     struct mailbox mailbox;
     bool found;
@@ -284,7 +165,7 @@ static bool is_forgotten(struct forgotten *forgotten, struct text address,
         return false;
     }
     (void)pthread_mutex_lock(&forgotten->lock);
-    found = forgotten->has_key && name_of(forgotten, &mailbox, name) &&
+    found = pseudonym_of(&forgotten->key, &mailbox, name) &&
             g_hash_table_contains(forgotten->names, name);
     (void)pthread_mutex_unlock(&forgotten->lock);
     return found;
@@ -302,7 +183,7 @@ static void take_reply(struct forgotten *forgotten, const redisReply *reply)
         if (name->type == REDIS_REPLY_STRING &&
             !g_hash_table_contains(forgotten->names, name->str)) {
             char path[PATH_MAX];
-            char line[FORGOTTEN_NAME_SIZE + 1];
+            char line[PSEUDONYM_SIZE + 1];
             struct error unheard;
 
             path_of(forgotten, "forgotten", path);
@@ -392,7 +273,7 @@ void forgotten_veil(void *context, struct event *event,
         return;
     }
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        char name[FORGOTTEN_NAME_SIZE];
+        char name[PSEUDONYM_SIZE];
         size_t length;
 
         if (!is_forgotten(forgotten, *names[i], name)) {

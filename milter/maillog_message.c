@@ -1,4 +1,5 @@
 #include "clock.h"
+#include "mailbox.h"
 #include "maillog_message_table.h"
 
 #include <string.h>
@@ -207,16 +208,43 @@ static void learn_outcome(struct maillog_messages *messages,
     struct recipient *recipient =
         event->type == EVENT_DELAY
             ? maillog_table_touch_recipient(messages, message, tried)
-            : maillog_table_find_recipient(message, tried);
+            : maillog_table_find_recipient(messages, message, tried);
 
     if (recipient != NULL) {
         learn_attempt(messages, recipient, event);
     }
 }
 
+/* By its names, which the log that is read back has as pseudonyms. */
+struct refusal {
+    struct event event;
+    char recipient[PSEUDONYM_SIZE];
+    char typed[PSEUDONYM_SIZE];
+};
+
+static const struct event *refusal_of(const struct maillog_messages *messages,
+                                      const struct event *event,
+                                      struct refusal *refusal)
+{
+    const struct mailbox_rules as_it_is = {.keep_local_case = true};
+
+    if (messages->pseudonyms == NULL) {
+        return event;
+    }
+    refusal->event = *event;
+    refusal->event.recipient = maillog_table_name(
+        messages, event->recipient, &as_it_is, refusal->recipient);
+    refusal->event.original_recipient = maillog_table_name(
+        messages, event->original_recipient, NULL, refusal->typed);
+    return &refusal->event;
+}
+
 static void learn_refusal(struct maillog_messages *messages,
                           const struct event *event)
 {
+    struct refusal refusal;
+
+    event = refusal_of(messages, event, &refusal);
     (void)pthread_mutex_lock(&messages->lock);
     maillog_refused_add(messages->refused, event);
     (void)pthread_mutex_unlock(&messages->lock);
@@ -225,8 +253,10 @@ static void learn_refusal(struct maillog_messages *messages,
 bool maillog_messages_refused(struct maillog_messages *messages,
                               const struct event *event)
 {
+    struct refusal refusal;
     bool refused;
 
+    event = refusal_of(messages, event, &refusal);
     (void)pthread_mutex_lock(&messages->lock);
     refused = maillog_refused_has(messages->refused, event);
     (void)pthread_mutex_unlock(&messages->lock);
@@ -398,10 +428,11 @@ static void describe_recipient(const struct recipient *recipient,
     }
 }
 
-static bool is_seen(const struct message *message, struct text address)
+static bool is_seen(const struct maillog_messages *messages,
+                    const struct message *message, struct text address)
 {
     const struct recipient *recipient =
-        maillog_table_find_recipient(message, address);
+        maillog_table_find_recipient(messages, message, address);
 
     return recipient != NULL && recipient->seen;
 }
@@ -418,14 +449,15 @@ void maillog_messages_find(struct maillog_messages *messages,
     message = at_time(maillog_table_find(messages, queue_id), at_us);
     if (message != NULL) {
         const struct recipient *tried = maillog_table_find_recipient(
-            message, final.length > 0 ? final : recipient);
+            messages, message, final.length > 0 ? final : recipient);
 
         describe(message, found);
         if (tried != NULL) {
             describe_recipient(tried, found);
         }
-        found->seen = (tried != NULL && tried->seen) ||
-                      (final.length > 0 && is_seen(message, recipient));
+        found->seen =
+            (tried != NULL && tried->seen) ||
+            (final.length > 0 && is_seen(messages, message, recipient));
     }
     (void)pthread_mutex_unlock(&messages->lock);
 }
@@ -451,16 +483,52 @@ bool maillog_messages_waiting(struct maillog_messages *messages,
             (void)text_copy(sent_to, recipient, MAILLOG_RECIPIENT_SIZE);
             describe(message, found);
             describe_recipient(waiting, found);
-            found->seen = waiting->seen || is_seen(message, sent_to);
+            found->seen = waiting->seen || is_seen(messages, message, sent_to);
         }
     }
     (void)pthread_mutex_unlock(&messages->lock);
     return any;
 }
 
+/* "ann@its.domain", or as much of it as has room. */
+static size_t with_domain(struct text local, const char *domain,
+                          char address[MAILLOG_RECIPIENT_SIZE])
+{
+    size_t length = text_copy(local, address, MAILLOG_RECIPIENT_SIZE);
+
+    if (length + 1 + strlen(domain) >= MAILLOG_RECIPIENT_SIZE) {
+        return 0;
+    }
+    address[length++] = '@';
+    return length + text_copy(text_of(domain), address + length,
+                              MAILLOG_RECIPIENT_SIZE - length);
+}
+
+/* Whether an address, or its pseudonym, has that local part. */
+static bool has_local(const struct maillog_messages *messages,
+                      const char *address, struct text local)
+{
+    const struct mailbox_rules as_it_is = {.keep_local_case = true};
+    char named[MAILLOG_RECIPIENT_SIZE];
+    char name[PSEUDONYM_SIZE];
+    const char *at = strrchr(address, '@');
+    struct text whole = {named, 0};
+
+    if (at == NULL || messages->pseudonyms == NULL ||
+        !pseudonym_is(text_of(address))) {
+        return strncmp(address, local.bytes, local.length) == 0 &&
+               address[local.length] == '@';
+    }
+    whole.length = with_domain(local, at + 1, named);
+    return whole.length > 0 &&
+           text_is(maillog_table_name(messages, whole, &as_it_is, name),
+                   address);
+}
+
 /* One that was named without domain is meant before one that was not. */
-static const struct recipient *find_local(const struct message *message,
-                                          struct text local)
+static const struct recipient *
+find_local(const struct maillog_messages *messages,
+           const struct message *message, struct text local)
 {
     const struct recipient *found = NULL;
 
@@ -468,9 +536,8 @@ static const struct recipient *find_local(const struct message *message,
         const struct recipient *recipient = &message->recipients[i];
 
         if (recipient->address != NULL &&
-            strncmp(recipient->address, local.bytes, local.length) == 0 &&
-            recipient->address[local.length] == '@' &&
-            (found == NULL || (recipient->bare && !found->bare))) {
+            (found == NULL || (recipient->bare && !found->bare)) &&
+            has_local(messages, recipient->address, local)) {
             found = recipient;
         }
     }
@@ -483,21 +550,18 @@ bool maillog_messages_complete(struct maillog_messages *messages,
                                char recipient[MAILLOG_RECIPIENT_SIZE])
 {
     const struct recipient *found;
+    const char *domain = messages->local_domain;
     size_t length = 0;
 
     (void)pthread_mutex_lock(&messages->lock);
-    found = find_local(at_time(maillog_table_find(messages, queue_id), at_us),
+    found = find_local(messages,
+                       at_time(maillog_table_find(messages, queue_id), at_us),
                        local);
     if (found != NULL) {
-        length = text_copy(text_of(found->address), recipient,
-                           MAILLOG_RECIPIENT_SIZE);
-    } else if (messages->local_domain[0] != '\0' &&
-               local.length + 1 + strlen(messages->local_domain) <
-                   MAILLOG_RECIPIENT_SIZE) {
-        length = text_copy(local, recipient, MAILLOG_RECIPIENT_SIZE);
-        recipient[length++] = '@';
-        (void)text_copy(text_of(messages->local_domain), recipient + length,
-                        MAILLOG_RECIPIENT_SIZE - length);
+        domain = strrchr(found->address, '@') + 1;
+    }
+    if (domain[0] != '\0') {
+        length = with_domain(local, domain, recipient);
     }
     (void)pthread_mutex_unlock(&messages->lock);
     return length > 0;
@@ -511,7 +575,7 @@ bool maillog_messages_seen(struct maillog_messages *messages,
 
     (void)pthread_mutex_lock(&messages->lock);
     message = maillog_table_find(messages, queue_id);
-    seen = message != NULL && is_seen(message, recipient);
+    seen = message != NULL && is_seen(messages, message, recipient);
     (void)pthread_mutex_unlock(&messages->lock);
     return seen;
 }

@@ -1,5 +1,7 @@
 #include "maillog_message_table.h"
 
+#include "mailbox.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -106,8 +108,7 @@ struct maillog_messages *maillog_messages_new(void)
     }
     messages->limit = MAILLOG_BYTES;
     messages->refused = maillog_refused_new();
-    if (messages->refused == NULL ||
-        !make_slots(&messages->slots, SLOTS_MIN)) {
+    if (messages->refused == NULL || !make_slots(&messages->slots, SLOTS_MIN)) {
         maillog_refused_free(messages->refused);
         free(messages);
         return NULL;
@@ -449,6 +450,38 @@ struct message *maillog_table_touch(struct maillog_messages *messages,
     return message;
 }
 
+/* ---- names --------------------------------------------------------------- */
+
+void maillog_messages_pseudonyms(struct maillog_messages *messages,
+                                 const struct pseudonym_key *pseudonyms)
+{
+    messages->pseudonyms = pseudonyms;
+}
+
+struct text maillog_table_name(const struct maillog_messages *messages,
+                               struct text address,
+                               const struct mailbox_rules *rules,
+                               char name[PSEUDONYM_SIZE])
+{
+    struct mailbox mailbox;
+
+    if (messages->pseudonyms == NULL || address.length == 0) {
+        return address;
+    }
+    (void)mailbox_parse(address, rules, &mailbox);
+    return pseudonym_of(messages->pseudonyms, &mailbox, name) ? text_of(name)
+                                                              : address;
+}
+
+static uint64_t hash_of_recipient(const struct maillog_messages *messages,
+                                  struct text address)
+{
+    const struct mailbox_rules as_it_is = {.keep_local_case = true};
+    char name[PSEUDONYM_SIZE];
+
+    return hash_of(maillog_table_name(messages, address, &as_it_is, name));
+}
+
 /* ---- recipients ---------------------------------------------------------- */
 
 static void put_slot(struct message *message, uint32_t index)
@@ -494,15 +527,16 @@ static bool widen_recipients(struct maillog_messages *messages,
     return true;
 }
 
-struct recipient *maillog_table_find_recipient(const struct message *message,
-                                               struct text address)
+struct recipient *
+maillog_table_find_recipient(const struct maillog_messages *messages,
+                             const struct message *message, struct text address)
 {
     uint64_t hash;
 
     if (address.length == 0 || message->count == 0) {
         return NULL;
     }
-    hash = hash_of(address);
+    hash = hash_of_recipient(messages, address);
     if (message->slots != NULL) {
         size_t mask = 2 * (size_t)message->room - 1;
 
@@ -530,7 +564,7 @@ maillog_table_touch_recipient(struct maillog_messages *messages,
                               struct message *message, struct text address)
 {
     struct recipient *recipient =
-        maillog_table_find_recipient(message, address);
+        maillog_table_find_recipient(messages, message, address);
 
     if (recipient != NULL || address.length == 0 ||
         (message->count == message->room &&
@@ -539,7 +573,7 @@ maillog_table_touch_recipient(struct maillog_messages *messages,
     }
     recipient = &message->recipients[message->count];
     memset(recipient, 0, sizeof *recipient);
-    recipient->hash = hash_of(address);
+    recipient->hash = hash_of_recipient(messages, address);
     if (message->slots != NULL) {
         put_slot(message, message->count);
     }

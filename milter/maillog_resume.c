@@ -3,6 +3,7 @@
 #include "event_cursor.h"
 #include "event_files.h"
 #include "event_json.h"
+#include "privacy.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -108,6 +109,7 @@ static void look_for_message(const struct maillog_resume *resume,
     }
     json = event_json_decode(line, length, &event, &unheard);
     if (json != NULL) {
+        privacy_read_back(&event);
         maillog_messages_learn(resume->messages, &event);
         event_json_free(json);
     }

@@ -3,6 +3,7 @@
 #include "bounce_rules.h"
 #include "mailbox.h"
 #include "policy.h"
+#include "privacy_text.h"
 #include "reason.h"
 #include "reply_text.h"
 #include "scope.h"
@@ -165,19 +166,38 @@ static void judge_delivery(struct outcome_judge *judge,
 
 /* --- what no rule knew ------------------------------------------------- */
 
+static struct text mask(struct text text, const struct event *event,
+                        char *buffer, size_t size)
+{
+    const struct text words[] = {privacy_text_local(event->recipient),
+                                 privacy_text_local(event->final_recipient)};
+    const size_t count = sizeof words / sizeof words[0];
+
+    return (struct text){buffer,
+                         privacy_text_mask(text, words, count, buffer, size)};
+}
+
 /* Our own refusals are not to be qualified by anybody. */
 static void note_unclassified(const struct outcome_judge *judge,
                               const struct outcome_facts *facts,
                               const struct event *event)
 {
     const struct verdict *verdict = &judge->verdict;
+    struct text normal = reply_text_listed(&verdict->text);
+    struct text example = facts->reply;
+    char masked[UNCLASSIFIED_TEXT_MAX];
+    char masked_example[UNCLASSIFIED_EXAMPLE_MAX];
 
-    if (judge->options.unclassified != NULL && facts->reply.length > 0 &&
-        verdict->source != VERDICT_RULE &&
-        !text_is(event->decided_by, "nixie")) {
-        unclassified_add(judge->options.unclassified,
-                         reply_text_listed(&verdict->text), facts->reply);
+    if (judge->options.unclassified == NULL || example.length == 0 ||
+        verdict->source == VERDICT_RULE ||
+        text_is(event->decided_by, "nixie")) {
+        return;
     }
+    if (judge->settings->privacy != PRIVACY_FULL) {
+        normal = mask(normal, event, masked, sizeof masked);
+        example = mask(example, event, masked_example, sizeof masked_example);
+    }
+    unclassified_add(judge->options.unclassified, normal, example);
 }
 
 /* --- whether it is a strike -------------------------------------------- */

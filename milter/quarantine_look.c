@@ -415,7 +415,7 @@ static bool ask_lists(struct quarantine_look *look, struct quarantine_due *due)
     struct store_key key;
 
     (void)text_copy(due->scope, scope, sizeof scope);
-    while (suppression_candidate(look->prefix, &due->mailbox, scope,
+    while (suppression_candidate(look->prefix, NULL, &due->mailbox, scope,
                                  due->lists_asked, &key)) {
         if (!ask(look, "EXISTS", &key, NULL, 0)) {
             return false;

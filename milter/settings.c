@@ -128,6 +128,7 @@ static cfg_t *make_parser(void)
         CFG_STR("event_log_sync", "interval", CFGF_NONE),
         CFG_STR("event_log_format", "flat", CFGF_NONE),
         CFG_STR("event_log_retention", "72h", CFGF_NONE),
+        CFG_STR("privacy", "full", CFGF_NONE),
         CFG_STR("on_log_failure", "accept", CFGF_NONE),
         CFG_INT("client_event_rate", 200, CFGF_NONE),
         CFG_STR("redis", "unix:/run/redis/redis-server.sock", CFGF_NONE),
@@ -283,9 +284,15 @@ static bool take_exempt(cfg_t *cfg, struct settings *settings)
 static bool take_words(cfg_t *cfg, struct settings *settings)
 {
     static const char *const words[] = {
-        "event_log_sync",     "on_log_failure",      "on_store_failure", "mode",
-        "milter_socket_mode", "event_log_retention", "event_log_format",
+        "event_log_sync",
+        "on_log_failure",
+        "on_store_failure",
+        "mode",
+        "milter_socket_mode",
+        "event_log_retention",
+        "event_log_format",
         "suppression_cache_memory",
+        "privacy",
     };
     const char *sync = cfg_getstr(cfg, "event_log_sync");
 
@@ -300,6 +307,9 @@ static bool take_words(cfg_t *cfg, struct settings *settings)
     settings->event_log_format = cfg_getstr(cfg, "event_log_format")[0] == 'e'
                                      ? EVENT_LOG_ECS
                                      : EVENT_LOG_FLAT;
+    settings->privacy = cfg_getstr(cfg, "privacy")[0] == 'h'   ? PRIVACY_HASH
+                        : cfg_getstr(cfg, "privacy")[0] == 'd' ? PRIVACY_DOMAIN
+                                                               : PRIVACY_FULL;
     settings->on_log_failure = cfg_getstr(cfg, "on_log_failure")[0] == 'a'
                                    ? FAILURE_ACCEPT
                                    : FAILURE_TEMPFAIL;
@@ -558,6 +568,9 @@ const char *settings_needs_restart(const struct settings *running,
     }
     if (running->event_log_format != loaded->event_log_format) {
         return "event_log_format";
+    }
+    if (running->privacy != loaded->privacy) {
+        return "privacy";
     }
     if (running->event_log_retention_s != loaded->event_log_retention_s) {
         return "event_log_retention";

@@ -431,6 +431,7 @@ static const struct check {
     {"event_log_sync", check_sync},
     {"event_log_format", check_format},
     {"event_log_retention", check_retention},
+    {"privacy", settings_check_privacy},
     {"on_log_failure", check_failure},
     {"redis", check_redis},
     {"redis_user", check_redis_user},

@@ -156,3 +156,14 @@ int settings_check_memory(cfg_t *cfg, cfg_opt_t *option)
                                  "write 4M to 64G, such as \"256M\", or "
                                  "\"0\" for none");
 }
+
+int settings_check_privacy(cfg_t *cfg, cfg_opt_t *option)
+{
+    const char *value = settings_newest(option);
+
+    return strcmp(value, "full") == 0 || strcmp(value, "hash") == 0 ||
+                   strcmp(value, "domain") == 0
+               ? 0
+               : settings_refuse(cfg, option,
+                                 "write \"full\", \"hash\" or \"domain\"");
+}

@@ -13,6 +13,7 @@ struct suppression {
     struct suppression_pool *pool;
     struct suppression_track *track; /* NULL: each lookup asks Redis */
     const char *key_prefix;
+    const struct pseudonym_key *pseudonyms; /* or NULL */
     int timeout_ms;
     struct suppression_counts counts;
 };
@@ -21,28 +22,61 @@ struct suppression {
 struct question {
     const char *key_prefix;
     const struct mailbox *mailbox;
-    const char *scope; /* NULL: only the lists for all */
+    const char *scope;                /* NULL: only the lists for all */
+    struct mailbox_pattern pseudonym; /* as exact; of no kind: there is none */
     size_t patterns;
 };
 
-static struct question question_of(const char *key_prefix,
-                                   const struct mailbox *mailbox,
-                                   const char *scope)
+static void add_pseudonym(struct question *question,
+                          const struct pseudonym_key *pseudonyms)
 {
-    struct question question = {.key_prefix = key_prefix, .mailbox = mailbox};
+    const struct mailbox *mailbox = question->mailbox;
+    const struct mailbox_rules as_it_is = {.keep_local_case = true};
+    char name[PSEUDONYM_SIZE];
+
+    if (pseudonyms != NULL && pseudonym_of(pseudonyms, mailbox, name) &&
+        strcmp(name, mailbox->address) != 0) {
+        (void)mailbox_parse_pattern(text_of(name), &as_it_is,
+                                    &question->pseudonym);
+    }
+}
+
+/* The pseudonym stands behind the mailbox itself, which is the first. */
+static bool pattern_at(const struct question *question, size_t index,
+                       struct mailbox_pattern *pattern)
+{
+    if (question->pseudonym.kind == MAILBOX_PATTERN_INVALID || index == 0) {
+        return mailbox_candidate(question->mailbox, index, pattern);
+    }
+    if (index == 1) {
+        *pattern = question->pseudonym;
+        return true;
+    }
+    return mailbox_candidate(question->mailbox, index - 1, pattern);
+}
+
+static void begin_question(struct question *question, const char *key_prefix,
+                           const struct pseudonym_key *pseudonyms,
+                           const struct mailbox *mailbox, const char *scope)
+{
     struct mailbox_pattern pattern;
     struct store_key key;
 
-    while (mailbox_candidate(mailbox, question.patterns, &pattern)) {
-        question.patterns++;
+    question->key_prefix = key_prefix;
+    question->mailbox = mailbox;
+    question->scope = NULL;
+    question->patterns = 0;
+    question->pseudonym.kind = MAILBOX_PATTERN_INVALID;
+    add_pseudonym(question, pseudonyms);
+    while (pattern_at(question, question->patterns, &pattern)) {
+        question->patterns++;
     }
     /* a scope whose name cannot stand in a key has no lists */
     if (scope != NULL && scope[0] != '\0' &&
         mailbox_candidate(mailbox, 0, &pattern) &&
         store_key_list(key_prefix, STORE_ALLOW, scope, &pattern, &key)) {
-        question.scope = scope;
+        question->scope = scope;
     }
-    return question;
 }
 
 /*
@@ -63,19 +97,20 @@ static bool candidate(const struct question *question, size_t index,
     index %= in_list;
     scope = scopes == 2 && index % 2 == 0 ? question->scope : "";
     (void)text_copy(text_of(scope), entry->scope, sizeof entry->scope);
-    return mailbox_candidate(question->mailbox, index / scopes,
-                             &entry->pattern) &&
+    return pattern_at(question, index / scopes, &entry->pattern) &&
            store_key_list(question->key_prefix, entry->list, entry->scope,
                           &entry->pattern, &entry->key);
 }
 
 bool suppression_candidate(const char *key_prefix,
+                           const struct pseudonym_key *pseudonyms,
                            const struct mailbox *mailbox, const char *scope,
                            size_t index, struct store_key *key)
 {
-    struct question question = question_of(key_prefix, mailbox, scope);
+    struct question question;
     struct suppression_entry entry;
 
+    begin_question(&question, key_prefix, pseudonyms, mailbox, scope);
     if (!candidate(&question, index, &entry)) {
         return false;
     }
@@ -398,7 +433,7 @@ static bool take_prints(const struct suppression *list,
     struct mailbox_pattern pattern;
     struct store_key key;
 
-    if (!mailbox_candidate(question->mailbox, index, &pattern)) {
+    if (!pattern_at(question, index, &pattern)) {
         return false;
     }
     for (size_t of = 0; of < 2; of++) {
@@ -523,9 +558,11 @@ static enum suppression_result
 find(struct suppression *list, const struct mailbox *mailbox, const char *scope,
      struct suppression_entry *entry, struct error *error)
 {
-    struct question question = question_of(list->key_prefix, mailbox, scope);
+    struct question question;
     enum suppression_result result;
 
+    begin_question(&question, list->key_prefix, list->pseudonyms, mailbox,
+                   scope);
     if (question.patterns == 0 || is_absent(list, &question)) {
         return SUPPRESSION_ABSENT;
     }
@@ -601,6 +638,7 @@ struct suppression *suppression_new(const struct suppression_options *options,
         return NULL;
     }
     list->key_prefix = options->key_prefix;
+    list->pseudonyms = options->pseudonyms;
     list->timeout_ms = options->timeout_ms;
     list->pool = suppression_pool_new(options, error);
     if (list->pool != NULL && options->cache_memory > 0) {

@@ -60,7 +60,7 @@ static int tear_down(void **state)
 }
 
 static void forget(struct place *place, const char *address,
-                   char name[FORGOTTEN_NAME_SIZE])
+                   char name[PSEUDONYM_SIZE])
 {
     struct mailbox mailbox;
     struct error error = {""};
@@ -89,7 +89,7 @@ static void forgotten_veil_leaves_others_alone(void **state)
 {
     struct place *place = *state;
     struct event event = make_event(EVENT_RECEPTION, "carl@example.org");
-    char name[FORGOTTEN_NAME_SIZE], room[FORGOTTEN_ROOM];
+    char name[PSEUDONYM_SIZE], room[FORGOTTEN_ROOM];
 
     forgotten_veil(place->forgotten, &event, room);
     forget(place, "ann@example.org", name);
@@ -104,7 +104,7 @@ static void forgotten_veil_puts_the_pseudonym(void **state)
     static const char *const spellings[] = {
         "ann@example.org", "ANN@Example.ORG.", "\"ann\"@example.org"};
     struct place *place = *state;
-    char name[FORGOTTEN_NAME_SIZE], room[FORGOTTEN_ROOM];
+    char name[PSEUDONYM_SIZE], room[FORGOTTEN_ROOM];
 
     forget(place, "ann@example.org", name);
     assert_int_equal(strlen(name), 2 + 26 + strlen("@example.org"));
@@ -124,7 +124,7 @@ static void forgotten_veil_hides_a_sender_too(void **state)
 {
     struct place *place = *state;
     struct event event = make_event(EVENT_RECEPTION, "carl@example.org");
-    char name[FORGOTTEN_NAME_SIZE], room[FORGOTTEN_ROOM];
+    char name[PSEUDONYM_SIZE], room[FORGOTTEN_ROOM];
 
     forget(place, "bob@example.org", name);
     event.auth_user = event.sender;
@@ -138,7 +138,7 @@ static void forgotten_veil_keeps_what_an_operator_names(void **state)
 {
     struct place *place = *state;
     struct event event = make_event(EVENT_SUPPRESSION_ADDED, "ann@example.org");
-    char name[FORGOTTEN_NAME_SIZE], room[FORGOTTEN_ROOM];
+    char name[PSEUDONYM_SIZE], room[FORGOTTEN_ROOM];
 
     forget(place, "ann@example.org", name);
     event.origin = text_of("command");
@@ -153,7 +153,7 @@ static void forgotten_open_knows_what_was_forgotten(void **state)
 {
     struct place *place = *state;
     struct event event = make_event(EVENT_RECEPTION, "ann@example.org");
-    char name[FORGOTTEN_NAME_SIZE], again[FORGOTTEN_NAME_SIZE];
+    char name[PSEUDONYM_SIZE], again[PSEUDONYM_SIZE];
     char room[FORGOTTEN_ROOM];
     char path[64];
     struct stat status;

@@ -1,4 +1,5 @@
 #include "clock.h"
+#include "mailbox.h"
 #include "maillog_message.h"
 
 #include <setjmp.h>
@@ -365,6 +366,77 @@ static void a_name_without_domain_is_the_one_that_a_session_named(void **state)
     assert_string_equal(recipient, "bob@mx.example");
 }
 
+static const struct pseudonym_key pseudonyms = {.is_known = true,
+                                                .bytes = {1, 2, 3}};
+
+/* What the log that is read back has in the place of a mailbox. */
+static char *pseudonym(const char *address, char name[PSEUDONYM_SIZE])
+{
+    struct mailbox mailbox;
+
+    (void)mailbox_parse(of(address), NULL, &mailbox);
+    assert_true(pseudonym_of(&pseudonyms, &mailbox, name));
+    return name;
+}
+
+static void who_was_read_back_as_a_pseudonym_is_the_same(void **state)
+{
+    char name[PSEUDONYM_SIZE], other[PSEUDONYM_SIZE];
+    struct event in = reception(START, "1@example.com", "a@b.example");
+    struct event failed =
+        event_of(EVENT_DELAY, START + US, pseudonym("a@b.example", name));
+    char recipient[MAILLOG_RECIPIENT_SIZE];
+    struct maillog_message found;
+    size_t at = 0;
+
+    maillog_messages_pseudonyms(*state, &pseudonyms);
+    in.recipient = of(name);
+    maillog_messages_learn(*state, &in);
+    maillog_messages_learn(*state, &failed);
+    found = find(*state, START + 2 * US, "a@b.example");
+    assert_true(found.seen);
+    assert_int_equal(found.attempts, 1);
+    assert_false(find(*state, START + US, "c@b.example").seen);
+    assert_true(maillog_messages_seen(*state, of(QUEUE), of("a@b.example")));
+    assert_true(maillog_messages_seen(*state, of(QUEUE), of(name)));
+    assert_true(maillog_messages_waiting(*state, of(QUEUE), START + 2 * US, &at,
+                                         recipient, &found));
+    assert_string_equal(recipient, name);
+    assert_true(found.seen);
+
+    failed = event_of(EVENT_REJECTION, START, "r@b.example");
+    assert_false(maillog_messages_refused(*state, &failed));
+    failed.recipient = of(pseudonym("r@b.example", other));
+    maillog_messages_learn(*state, &failed);
+    failed.recipient = of("r@b.example");
+    assert_true(maillog_messages_refused(*state, &failed));
+    failed.original_recipient = of(pseudonym("bare", other));
+    failed.recipient = of(name);
+    maillog_messages_learn(*state, &failed);
+    failed.original_recipient = of("Bare");
+    failed.recipient = of("bare@elsewhere.example");
+    assert_true(maillog_messages_refused(*state, &failed));
+}
+
+static void a_bare_name_is_completed_by_what_was_read_back(void **state)
+{
+    char name[PSEUDONYM_SIZE], bare[PSEUDONYM_SIZE];
+    struct event in =
+        reception(START, "1@example.com", pseudonym("root@host.example", name));
+    char recipient[MAILLOG_RECIPIENT_SIZE];
+
+    maillog_messages_pseudonyms(*state, &pseudonyms);
+    in.recipient_domain = of("host.example");
+    in.original_recipient = of(pseudonym("root", bare));
+    maillog_messages_learn(*state, &in);
+    assert_true(maillog_messages_complete(*state, of(QUEUE), START, of("root"),
+                                          recipient));
+    assert_string_equal(recipient, "root@host.example");
+    assert_true(maillog_messages_complete(*state, of(QUEUE), START, of("ann"),
+                                          recipient));
+    assert_string_equal(recipient, "ann@host.example");
+}
+
 static void a_message_is_seen_for_its_recipients_alone(void **state)
 {
     const struct event in = reception(START, "1@example.com", "a@b.example");
@@ -437,6 +509,8 @@ int main(void)
         TEST(recipients_in_all_are_bounded),
         TEST(odd_ids_are_passed_over),
         TEST(a_name_without_domain_is_the_one_that_a_session_named),
+        TEST(who_was_read_back_as_a_pseudonym_is_the_same),
+        TEST(a_bare_name_is_completed_by_what_was_read_back),
         TEST(a_message_is_seen_for_its_recipients_alone),
         TEST(each_of_very_many_recipients_is_found),
         TEST(what_has_left_the_queue_makes_room_first),

@@ -108,6 +108,7 @@ static void settings_errors_name_line_and_remedy(void **state)
         {"redis = \"localhost\"\n", ":1:", "unix:"},
         {"key_prefix = \"\"\n", ":1:", "1 to 64"},
         {"key_prefix = \"a{b}\"\n", ":1:", "1 to 64"},
+        {"privacy = \"none\"\n", ":1:", "\"full\", \"hash\""},
         {"on_store_failure = \"ignore\"\n", ":1:", "\"cached\", \"accept\""},
         {"on_log_failure = \"cached\"\n", ":1:", "\"accept\" or"},
         {"suppression_cache_memory = \"1M\"\n", ":1:", "4M to 64G"},

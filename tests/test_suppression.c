@@ -299,17 +299,115 @@ static void suppression_candidate_lists_what_find_asks(void **state)
     size_t i;
 
     (void)state;
-    for (i = 0; suppression_candidate("nixie:", &mailbox, "news", i, &key);
+    for (i = 0;
+         suppression_candidate("nixie:", NULL, &mailbox, "news", i, &key);
          i++) {
         assert_true(i < ORDER);
         assert_string_equal(key.text, order[i]);
     }
     assert_int_equal(i, ORDER);
-    for (i = 0; suppression_candidate("nixie:", &mailbox, NULL, i, &key); i++) {
+    for (i = 0; suppression_candidate("nixie:", NULL, &mailbox, NULL, i, &key);
+         i++) {
         assert_true(i < ORDER / 2);
         assert_string_equal(key.text, order[2 * i + 1]);
     }
     assert_int_equal(i, ORDER / 2);
+}
+
+static const struct pseudonym_key pseudonyms = {.is_known = true,
+                                                .bytes = {1, 2, 3}};
+
+static void suppression_candidate_has_the_pseudonym_second(void **state)
+{
+    struct mailbox mailbox = lists_mailbox("ann@mail.example.org");
+    char name[PSEUDONYM_SIZE];
+    char expected[STORE_KEY_MAX];
+    struct store_key key;
+    size_t i;
+
+    (void)state;
+    assert_true(pseudonym_of(&pseudonyms, &mailbox, name));
+    for (i = 0;
+         suppression_candidate("nixie:", &pseudonyms, &mailbox, NULL, i, &key);
+         i++) {
+        size_t half = ORDER / 4 + 1; /* of the patterns: one more */
+        size_t in_half = i % half;
+
+        assert_true(i < 2 * half);
+        if (in_half == 1) {
+            (void)snprintf(expected, sizeof expected, "nixie:%s:%s",
+                           i < half ? "allow" : "suppress", name);
+            assert_string_equal(key.text, expected);
+        } else {
+            assert_string_equal(key.text,
+                                order[2 * (i - i / half - (in_half > 1)) + 1]);
+        }
+    }
+    assert_int_equal(i, ORDER / 2 + 2);
+    mailbox = lists_mailbox(name); /* it is its own */
+    for (i = 0;
+         suppression_candidate("nixie:", &pseudonyms, &mailbox, NULL, i, &key);
+         i++) {
+    }
+    assert_int_equal(i, ORDER / 2);
+}
+
+/* What is told from memory may be a few milliseconds old. */
+static void wait_for(struct suppression *list, const char *address,
+                     enum suppression_result expected,
+                     struct suppression_entry *entry)
+{
+    const int64_t end_ms = clock_monotonic_ms() + 5000;
+
+    while (lists_find(list, address, NULL, entry) != expected) {
+        assert_true(clock_monotonic_ms() < end_ms);
+    }
+}
+
+/* From Redis, and from memory while the list is current or Redis away. */
+static void suppression_find_knows_a_mailbox_by_its_pseudonym(void **state)
+{
+    struct world *world = *state;
+    struct mailbox mailbox = lists_mailbox("ann@example.org");
+    char name[PSEUDONYM_SIZE];
+    char command[STORE_KEY_MAX + 64];
+
+    assert_true(pseudonym_of(&pseudonyms, &mailbox, name));
+    for (int round = 0; round < 4; round++) {
+        const struct suppression_options options = {
+            .endpoint = world->endpoint,
+            .key_prefix = "nixie:",
+            .timeout_ms = TIMEOUT,
+            .connections = 1,
+            .cache_memory = round % 2 == 0 ? 0 : (size_t)4 << 20,
+            .pseudonyms = round < 2 ? &pseudonyms : NULL,
+        };
+        struct error error = {""};
+        struct suppression *list = suppression_new(&options, &error);
+        struct suppression_entry entry;
+
+        assert_non_null(list);
+        wait_for(list, "ann@example.org", SUPPRESSION_ABSENT, &entry);
+        (void)snprintf(command, sizeof command, "SET nixie:suppress:%s x",
+                       name);
+        world_operate(world, command);
+        wait_for(list, "Ann@example.org",
+                 round < 2 ? SUPPRESSION_FOUND : SUPPRESSION_ABSENT, &entry);
+        if (round < 2) {
+            assert_string_equal(entry.pattern.text, name);
+        }
+        world_operate(world, "SET nixie:suppress:ann@example.org x");
+        wait_for(list, "ann@example.org", SUPPRESSION_FOUND, &entry);
+        while (strcmp(entry.pattern.text, "ann@example.org") != 0) {
+            wait_for(list, "ann@example.org", SUPPRESSION_FOUND, &entry);
+        }
+        (void)snprintf(command, sizeof command, "SET nixie:allow:%s x", name);
+        world_operate(world, command);
+        wait_for(list, "ann@example.org",
+                 round < 2 ? SUPPRESSION_ALLOWED : SUPPRESSION_FOUND, &entry);
+        world_operate(world, "FLUSHALL");
+        suppression_free(list);
+    }
 }
 
 static void suppression_find_does_not_look_into_other_scopes(void **state)
@@ -526,6 +624,8 @@ int main(void)
         WITH_EMPTY(suppression_find_follows_changes_at_once),
         WITH_EMPTY(suppression_find_lets_the_first_of_the_order_decide),
         WITH_EMPTY(suppression_candidate_lists_what_find_asks),
+        WITH_EMPTY(suppression_candidate_has_the_pseudonym_second),
+        WITH_EMPTY(suppression_find_knows_a_mailbox_by_its_pseudonym),
         WITH_EMPTY(suppression_find_does_not_look_into_other_scopes),
         WITH_EMPTY(suppression_find_takes_the_deepest_domain),
         WITH_EMPTY(suppression_find_looks_up_a_long_mailbox_by_domain),

@@ -45,7 +45,7 @@ static void make_mailboxes(void)
             fail("no mailbox");
         }
         for (size_t j = 0; j < KEYS; j++) {
-            if (!suppression_candidate("nixie:", &mailboxes[i], NULL, j,
+            if (!suppression_candidate("nixie:", NULL, &mailboxes[i], NULL, j,
                                        &keys[i][j])) {
                 fail("no key");
             }
