@@ -13,6 +13,7 @@
 #ifndef NIXIE_COMMAND_H
 #define NIXIE_COMMAND_H
 
+#include "command_option.h"
 #include "settings.h"
 #include "store_key.h"
 #include "text.h"
@@ -32,13 +33,6 @@ enum command_status {
 #define COMMAND_OPTIONS_MAX   12
 #define COMMAND_ARGUMENTS_ANY 1000000
 
-struct command_option {
-    const char *name;     /* "reason": --reason */
-    char letter;          /* 0: none */
-    const char *argument; /* "TEXT"; NULL: takes none */
-    const char *help;
-};
-
 struct command_call;
 
 struct command {
@@ -52,6 +46,9 @@ struct command {
     enum command_status (*run)(const struct command_call *call);
     struct command_option options[COMMAND_OPTIONS_MAX + 1]; /* name NULL ends */
 };
+
+/* What every command takes besides: --json and --help. */
+extern const struct command_option command_common_options[];
 
 struct command_call {
     const struct command *command;

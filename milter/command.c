@@ -17,23 +17,15 @@
 #define SHOWN_MAX     400 /* bytes of an argument in a complaint */
 #define COMPLAINT_MAX 2048
 
-/* Values of getopt_long(3) above every letter. */
-#define OPTION_JSON 1000
-#define OPTION_ROW  1001
-
-static size_t option_count(const struct command *command)
-{
-    size_t count = 0;
-
-    while (command->options[count].name != NULL) {
-        count++;
-    }
-    return count;
-}
+const struct command_option command_common_options[] = {
+    {"json", 0, NULL, "JSON, an object a line"},
+    {"help", 'h', NULL, "this"},
+    {NULL, 0, NULL, NULL},
+};
 
 const char *command_value(const struct command_call *call, const char *name)
 {
-    size_t count = option_count(call->command);
+    size_t count = command_option_count(call->command->options);
 
     for (size_t i = 0; i < count; i++) {
         if (strcmp(call->command->options[i].name, name) == 0) {
@@ -70,55 +62,6 @@ void command_complain(const struct command_call *call, const char *format, ...)
 
 /* --- arguments --------------------------------------------------------- */
 
-struct option_table {
-    struct option options[COMMAND_OPTIONS_MAX + 3];
-    char letters[2 * COMMAND_OPTIONS_MAX + 8];
-};
-
-static void make_table(const struct command *command,
-                       struct option_table *table)
-{
-    static const struct option common[] = {
-        {"json", no_argument, NULL, OPTION_JSON},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
-    };
-    size_t count = option_count(command);
-    size_t used = 0;
-
-    table->letters[used++] = ':'; /* a missing argument is ':', not '?' */
-    table->letters[used++] = 'h';
-    for (size_t i = 0; i < count; i++) {
-        const struct command_option *row = &command->options[i];
-
-        table->options[i] = (struct option){
-            row->name, row->argument == NULL ? no_argument : required_argument,
-            NULL, OPTION_ROW + (int)i};
-        if (row->letter != 0) {
-            table->letters[used++] = row->letter;
-            if (row->argument != NULL) {
-                table->letters[used++] = ':';
-            }
-        }
-    }
-    table->letters[used] = '\0';
-    memcpy(&table->options[count], common, sizeof common);
-}
-
-/* The row of what getopt_long(3) returned, or -1. */
-static int row_of(const struct command *command, int found)
-{
-    size_t count = option_count(command);
-
-    for (size_t i = 0; i < count; i++) {
-        if (found == OPTION_ROW + (int)i ||
-            (found < OPTION_JSON && found == command->options[i].letter)) {
-            return (int)i;
-        }
-    }
-    return -1;
-}
-
 static enum command_status complain_option(const struct command_call *call,
                                            int found, const char *word)
 {
@@ -134,24 +77,27 @@ static enum command_status complain_option(const struct command_call *call,
 static enum command_status take_options(struct command_call *call, int argc,
                                         char **argv)
 {
-    struct option_table table = {0};
+    const struct command_option *rows = call->command->options;
+    int count = (int)command_option_count(rows);
+    struct command_option_table table;
     int found;
 
-    make_table(call->command, &table);
+    command_option_make(":", rows, command_common_options, &table);
     opterr = 0;
     optind = 0; /* glibc: begin anew */
     while ((found = getopt_long(argc, argv, table.letters, table.options,
                                 NULL)) != -1) {
-        int row = row_of(call->command, found);
+        int row = command_option_row(&table, found);
 
-        if (row >= 0) {
+        if (row < 0) {
+            return complain_option(call, found, argv[optind - 1]);
+        }
+        if (row < count) {
             call->values[row] = optarg == NULL ? "" : optarg;
-        } else if (found == OPTION_JSON) {
-            call->json = true;
         } else if (found == 'h') {
             return COMMAND_NO;
         } else {
-            return complain_option(call, found, argv[optind - 1]);
+            call->json = true;
         }
     }
     return COMMAND_OK;

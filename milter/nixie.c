@@ -7,10 +7,11 @@
 #include "config.h"
 
 #include "command.h"
+#include "command_completion.h"
+#include "command_help.h"
 #include "descriptors.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -71,6 +72,8 @@
     {                                                                          \
         "scope", 0, "NAME", "only this scope"                                  \
     }
+
+static enum command_status complete(const struct command_call *call);
 
 static const struct command commands[] = {
     {.name = "suppress add",
@@ -385,64 +388,34 @@ static const struct command commands[] = {
      .run = command_check,
      .options = {{"postfix", 0, "DIR", "folder of main.cf, if not the default"},
                  {"verbose", 'v', NULL, "also what is well, a line each"}}},
+    {.name = "completion",
+     .arguments = "SHELL",
+     .summary = "a script that completes nixie's words in a shell",
+     .detail = "SHELL is bash, zsh or fish. Packages install the three; by "
+               "hand: bash reads\nwhat \"source <(nixie completion bash)\" "
+               "gives it. In place of a shell scopes\ngives the names of those "
+               "that are configured, which the scripts ask for.\n",
+     .arguments_min = 1,
+     .arguments_max = 1,
+     .without_settings = true,
+     .run = complete},
 };
 #define COMMANDS (sizeof commands / sizeof commands[0])
 
-/* --- help -------------------------------------------------------------- */
+static const struct command_option options[] = {
+    {"config", 'c', "FILE", "the configuration (" SETTINGS_FILE ")"},
+    {"json", 0, NULL, "JSON, an object a line"},
+    {"help", 'h', NULL, "this"},
+    {"version", 'V', NULL, "the version"},
+    {NULL, 0, NULL, NULL},
+};
+enum { OPTION_CONFIG, OPTION_JSON, OPTION_HELP, OPTION_VERSION };
 
-static void print_summary(const struct command *command)
+static const struct command_set set = {commands, COMMANDS, options};
+
+static enum command_status complete(const struct command_call *call)
 {
-    char usage[64];
-
-    (void)snprintf(usage, sizeof usage, "%s %s", command->name,
-                   command->arguments);
-    (void)printf("  %-25s %s\n", usage, command->summary);
-}
-
-static void print_help(void)
-{
-    (void)fputs("usage: nixie [-c FILE] [--json] COMMAND [ARGUMENTS]\n"
-                "       nixie help COMMAND\n\n"
-                "Mailboxes that get no mail: the list, and why.\n\n",
-                stdout);
-    for (size_t i = 0; i < COMMANDS; i++) {
-        print_summary(&commands[i]);
-    }
-    (void)fputs(
-        "\n  -c, --config FILE         the configuration (" SETTINGS_FILE ")\n"
-        "      --json                JSON, an object a line\n"
-        "  -h, --help                this\n"
-        "  -V, --version             the version\n\n"
-        "Exit status: 0, 1 (no, not found, a check failed), 2 (wrong "
-        "usage, or the\nenvironment is not right).\n",
-        stdout);
-}
-
-static void print_command_help(const struct command *command)
-{
-    (void)printf("usage: nixie %s [OPTIONS]%s%s\n\n%s\n", command->name,
-                 command->arguments[0] == '\0' ? "" : " ", command->arguments,
-                 command->summary);
-    if (command->detail != NULL) {
-        (void)printf("\n%s", command->detail);
-    }
-    (void)puts("");
-    for (const struct command_option *option = command->options;
-         option->name != NULL; option++) {
-        char usage[64];
-
-        (void)snprintf(usage, sizeof usage, "--%s%s%s", option->name,
-                       option->argument == NULL ? "" : " ",
-                       option->argument == NULL ? "" : option->argument);
-        if (option->letter != 0) {
-            (void)printf("  -%c, %-20s %s\n", option->letter, usage,
-                         option->help);
-        } else {
-            (void)printf("      %-20s %s\n", usage, option->help);
-        }
-    }
-    (void)puts("      --json               JSON, an object a line\n"
-               "  -h, --help               this");
+    return command_completion(call, &set);
 }
 
 /* --- which command ----------------------------------------------------- */
@@ -479,35 +452,6 @@ static const struct command *find_command(int argc, char *const *argv,
     return NULL;
 }
 
-/* Whether word is the first of two, as "suppress" is. */
-static bool begins_command(const char *word)
-{
-    size_t length = strlen(word);
-
-    for (size_t i = 0; i < COMMANDS; i++) {
-        if (strncmp(commands[i].name, word, length) == 0 &&
-            commands[i].name[length] == ' ') {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* "nixie help suppress": its verbs. */
-static void print_verbs(const char *word)
-{
-    size_t length = strlen(word);
-
-    (void)printf("usage: nixie %s VERB [OPTIONS] [ARGUMENTS]\n\n", word);
-    for (size_t i = 0; i < COMMANDS; i++) {
-        if (strncmp(commands[i].name, word, length) == 0 &&
-            commands[i].name[length] == ' ') {
-            print_summary(&commands[i]);
-        }
-    }
-    (void)printf("\n\"nixie help %s VERB\" tells more of each.\n", word);
-}
-
 static bool asks_for_help(const char *word)
 {
     return strcmp(word, "-h") == 0 || strcmp(word, "--help") == 0;
@@ -520,7 +464,7 @@ static enum command_status complain_no_command(int argc, char *const *argv)
     if (argc < 1) {
         (void)fputs("nixie: which command? \"nixie --help\" lists them\n",
                     stderr);
-    } else if (begins_command(argv[0])) {
+    } else if (command_set_has_group(&set, argv[0])) {
         (void)fprintf(stderr,
                       "nixie: write nixie %s VERB; \"nixie help %s\" lists "
                       "the verbs\n",
@@ -539,18 +483,18 @@ static enum command_status help(int argc, char *const *argv)
     int words;
 
     if (argc == 0) {
-        print_help();
+        command_help_print_all(&set);
         return COMMAND_OK;
     }
     command = find_command(argc, argv, &words);
-    if (command == NULL && argc == 1 && begins_command(argv[0])) {
-        print_verbs(argv[0]);
+    if (command == NULL && argc == 1 && command_set_has_group(&set, argv[0])) {
+        command_help_print_group(&set, argv[0]);
         return COMMAND_OK;
     }
     if (command == NULL) {
         return complain_no_command(argc, argv);
     }
-    print_command_help(command);
+    command_help_print(command);
     return COMMAND_OK;
 }
 
@@ -589,7 +533,7 @@ static enum command_status run_command(struct command_call *call, int argc,
     int words;
 
     call->command = find_command(argc, argv, &words);
-    if (call->command == NULL && argc == 2 && begins_command(argv[0]) &&
+    if (call->command == NULL && argc == 2 && command_set_has_group(&set, argv[0]) &&
         asks_for_help(argv[1])) {
         return help(1, argv);
     }
@@ -599,46 +543,48 @@ static enum command_status run_command(struct command_call *call, int argc,
     /* argv[words - 1] stands where getopt_long() expects a program's name */
     status = command_parse(call, argc - words + 1, argv + words - 1);
     if (status == COMMAND_NO) {
-        print_command_help(call->command);
+        command_help_print(call->command);
         return COMMAND_OK;
     }
     return status == COMMAND_OK ? run_with_settings(call) : status;
 }
 
+static enum command_status complain_option(const char *word)
+{
+    char shown[SHOWN_MAX];
+
+    (void)fprintf(stderr,
+                  "nixie: no such option, or no value behind \"%s\"; "
+                  "\"nixie --help\" tells more\n",
+                  text_escape(text_of(word), shown, sizeof shown));
+    return COMMAND_FAULT;
+}
+
 static enum command_status run(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"config", required_argument, NULL, 'c'},
-        {"json", no_argument, NULL, 'j'},
-        {"help", no_argument, NULL, 'h'},
-        {"version", no_argument, NULL, 'V'},
-        {NULL, 0, NULL, 0},
-    };
     struct command_call call = {.settings_path = default_settings_path()};
-    char shown[SHOWN_MAX];
+    struct command_option_table table;
     int found;
 
+    /* '+': what stands behind the command is the command's */
+    command_option_make("+:", options, NULL, &table);
     opterr = 0;
-    while ((found = getopt_long(argc, argv, "+:c:hV", options, NULL)) != -1) {
-        switch (found) {
-        case 'c':
+    while ((found = getopt_long(argc, argv, table.letters, table.options,
+                                NULL)) != -1) {
+        switch (command_option_row(&table, found)) {
+        case OPTION_CONFIG:
             call.settings_path = optarg;
             break;
-        case 'j':
+        case OPTION_JSON:
             call.json = true;
             break;
-        case 'h':
+        case OPTION_HELP:
             return help(argc - optind, argv + optind);
-        case 'V':
+        case OPTION_VERSION:
             (void)puts("nixie " PACKAGE_VERSION);
             return COMMAND_OK;
         default:
-            (void)fprintf(
-                stderr,
-                "nixie: no such option, or no value behind \"%s\"; "
-                "\"nixie --help\" tells more\n",
-                text_escape(text_of(argv[optind - 1]), shown, sizeof shown));
-            return COMMAND_FAULT;
+            return complain_option(argv[optind - 1]);
         }
     }
     argc -= optind;

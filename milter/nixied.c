@@ -1,6 +1,7 @@
 #include "config.h"
 
 #include "bounce_rules.h"
+#include "command_option.h"
 #include "daemon.h"
 #include "delay_notice_template.h"
 #include "descriptors.h"
@@ -9,7 +10,6 @@
 #include "settings_check.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,22 +17,41 @@
 
 #define EXIT_USAGE 2
 
-static const char help[] =
-    "usage: nixied [-c FILE] [-n] [-d] [-s]\n"
-    "\n"
-    "The nixie milter: refuses mail to suppressed recipients and records\n"
-    "delivery outcomes. It stays in the foreground.\n"
-    "\n"
-    "  -c, --config FILE  the configuration (default " SETTINGS_FILE ")\n"
-    "  -n, --check        check the configuration and whether nixied would\n"
-    "                     start with it here, and exit: 0 good, 1 not\n"
-    "  -d, --debug        write debug lines too\n"
-    "  -s, --syslog       write to syslog (facility mail) too\n"
-    "  -V, --version      print the version and exit\n"
-    "  -h, --help         print this and exit\n"
-    "\n"
-    "SIGUSR1 begins a new event log file, SIGUSR2 reads the configuration\n"
-    "again, SIGTERM and SIGHUP stop. See nixied(8).\n";
+static const struct command_option options[] = {
+    {"config", 'c', "FILE", "the configuration (" SETTINGS_FILE ")"},
+    {"check", 'n', NULL,
+     "check the configuration and whether nixied would start with it here, and "
+     "exit: 0 good, 1 not"},
+    {"debug", 'd', NULL, "write debug lines too"},
+    {"syslog", 's', NULL, "write to syslog (facility mail) too"},
+    {"version", 'V', NULL, "print the version and exit"},
+    {"help", 'h', NULL, "print this and exit"},
+    {NULL, 0, NULL, NULL},
+};
+
+static void print_help(void)
+{
+    (void)puts("usage: nixied [-c FILE] [-n] [-d] [-s]\n\n"
+               "The nixie milter: refuses mail to suppressed recipients and "
+               "records\n"
+               "delivery outcomes. It stays in the foreground.\n\n"
+               "Options:");
+    command_option_print(options);
+    (void)puts("\nSIGUSR1 begins a new event log file, SIGUSR2 reads the "
+               "configuration\n"
+               "again, SIGTERM and SIGHUP stop.\n"
+               "Exit status: 0 (stopped by a signal; good), 1 (cannot start or "
+               "go on), 2 (wrong\nusage). See nixied(8).");
+}
+
+/* On standard error getopt_long(3) has said what is wrong. */
+static int complain(void)
+{
+    (void)fputs("nixied: usage: nixied [-c FILE] [-n] [-d] [-s]; "
+                "\"nixied --help\" tells more\n",
+                stderr);
+    return EXIT_USAGE;
+}
 
 struct arguments {
     const char *config;
@@ -53,18 +72,12 @@ static const char *remedy_of(const char *path)
 /* -1: go on; else the exit status. */
 static int parse_arguments(int argc, char **argv, struct arguments *arguments)
 {
-    static const struct option options[] = {
-        {"config", required_argument, NULL, 'c'},
-        {"check", no_argument, NULL, 'n'},
-        {"debug", no_argument, NULL, 'd'},
-        {"syslog", no_argument, NULL, 's'},
-        {"version", no_argument, NULL, 'V'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
-    };
+    struct command_option_table table;
     int option;
 
-    while ((option = getopt_long(argc, argv, "c:ndsVh", options, NULL)) != -1) {
+    command_option_make("", options, NULL, &table);
+    while ((option = getopt_long(argc, argv, table.letters, table.options,
+                                 NULL)) != -1) {
         switch (option) {
         case 'c':
             arguments->config = optarg;
@@ -82,16 +95,14 @@ static int parse_arguments(int argc, char **argv, struct arguments *arguments)
             (void)printf("nixied %s\n", PACKAGE_VERSION);
             return EXIT_SUCCESS;
         case 'h':
-            (void)fputs(help, stdout);
+            print_help();
             return EXIT_SUCCESS;
         default:
-            (void)fputs(help, stderr);
-            return EXIT_USAGE;
+            return complain();
         }
     }
     if (optind < argc) {
-        (void)fputs(help, stderr);
-        return EXIT_USAGE;
+        return complain();
     }
     return -1;
 }

@@ -194,15 +194,13 @@ same 'nixie(1), subcommands' "$work/commands" "$work/documented"
 tr '\n' ' ' <"$table" | sed 's/\\ */ /g; s/{ */\n{/g' |
     sed -n "s/^{\"\([a-z-]*\)\", *\(0\|'[a-zA-Z]'\|required_argument\|no_argument\),.*/\1/p" \
         >"$work/options"
-sed -n 's/^ *{"\([a-z-]*\)", \(no\|required\)_argument, .*/\1/p' \
+sed -n "s/^ *{\"\([a-z-]*\)\", *\(0\|'[a-zA-Z]'\),.*/\1/p" \
     "$source/milter/command.c" >>"$work/options"
 long_options nixie.1 >"$work/documented"
 same 'nixie(1), options' "$work/options" "$work/documented"
 
 tr '\n' ' ' <"$table" | sed 's/{ */\n{/g' |
     sed -n "s/^{\"[a-z-]*\", '\([a-zA-Z]\)',.*/\1/p" >"$work/letters"
-sed -n 's/.*getopt_long(argc, argv, "+*:*\([a-zA-Z:]*\)".*/\1/p' "$table" |
-    tr -d ':' | sed 's/./&\n/g' | grep . >>"$work/letters"
 grep -v '^\.B[ld] ' "$man/nixie.1" | tr ' ' '\n' | awk '
     was_fl && /^[a-zA-Z]+$/ { print }
     { was_fl = $0 == "Fl" || $0 ~ /\nFl$/ || $0 ~ /^\.?Fl$/ }' |
@@ -211,7 +209,7 @@ same 'nixie(1), letters' "$work/letters" "$work/documented"
 
 # --- nixied(8) --------------------------------------------------------------
 
-sed -n 's/^ *{"\([a-z-]*\)", \(no\|required\)_argument, .*/\1/p' \
+sed -n "s/^ *{\"\([a-z-]*\)\", *\(0\|'[a-zA-Z]'\),.*/\1/p" \
     "$source/milter/nixied.c" >"$work/options"
 long_options nixied.8 >"$work/documented"
 same 'nixied(8), options' "$work/options" "$work/documented"
