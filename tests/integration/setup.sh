@@ -12,7 +12,7 @@ setup_build_packages=(gcc make autoconf automake libc6-dev pkg-config
 setup_server_packages=(postfix redis-server redis-tools python3)
 setup_test_packages=(libcmocka-dev python3-pytest python3-pytest-xdist
     python3-jsonschema miltertest jq mandoc gzip xz-utils zstd bzip2
-    systemd-journal-remote chromium chromium-driver)
+    systemd-journal-remote chromium chromium-driver zsh fish)
 # for the Sendmail of setup_sendmail: m4 makes its configuration
 setup_sendmail_packages=(m4 libsasl2-modules)
 setup_unpacked=/var/cache/nixie-tests
