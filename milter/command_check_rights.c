@@ -50,6 +50,7 @@ static const struct probe {
      HISTORY},
     /* what is due */
     {{"HLEN", NULL}, 2, HISTORY},
+    {{"HKEYS", NULL}, 2, HISTORY},
     {{"HSCAN", NULL, "0"}, 3, HISTORY},
     {{"HMGET", NULL, "x"}, 3, HISTORY},
     {{"ZCARD", NULL}, 2, HISTORY},

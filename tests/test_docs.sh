@@ -214,6 +214,19 @@ sed -n "s/^ *{\"\([a-z-]*\)\", *\(0\|'[a-zA-Z]'\),.*/\1/p" \
 long_options nixied.8 >"$work/documented"
 same 'nixied(8), options' "$work/options" "$work/documented"
 
+# --- nixie-redis(7) ---------------------------------------------------------
+
+# The kinds of keys, each in the heading of an item.
+{
+    sed -n 's/^ *\[STORE_[A-Z]*\] = {*"\([a-z]*\):*"[,}].*/\1/p' \
+        "$source/milter/store_key.c"
+    echo unclassified
+} >"$work/kinds"
+sed -n -e 's/^\.It Li nixie:\([a-z][a-z]*\).*/\1/p' \
+    -e 's/^\.It Li nixie:{ Ns Ar NN Ns Li }:\([a-z]*\).*/\1/p' \
+    "$man/nixie-redis.7" >"$work/documented"
+same 'nixie-redis(7), keys' "$work/kinds" "$work/documented"
+
 # --- metrics ----------------------------------------------------------------
 
 # The section of the page is held against the table by tests/test_metrics; here

@@ -24,6 +24,7 @@ ZSHRC = """
 fpath=({folder} $fpath)
 autoload -Uz compinit
 compinit -u -D
+unsetopt auto_list auto_menu
 compadd() {{
     local -a offered
     builtin compadd -A offered "$@"
