@@ -563,6 +563,9 @@ const char *settings_needs_restart(const struct settings *running,
     if (running->milter_socket_mode != loaded->milter_socket_mode) {
         return "milter_socket_mode";
     }
+    if (running->allow_remote_mta != loaded->allow_remote_mta) {
+        return "allow_remote_mta";
+    }
     if (running->event_log_sync != loaded->event_log_sync) {
         return "event_log_sync";
     }

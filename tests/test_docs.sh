@@ -84,6 +84,11 @@ for page in nixied.8 nixie.1 nixie.conf.5 nixie-events.7 nixie-metrics.7 \
     while read -r line; do
         fail "$line"
     done <"$work/lint"
+    mandoc -T ascii -O width=78 "$man/$page" | col -bx |
+        awk 'length > 80' >"$work/long"
+    while read -r line; do
+        fail "$page: over 80 columns: $line"
+    done <"$work/long"
     sed -n 's/^\.Xr \(nixie[^ ]*\) \([0-9]\).*/\1.\2/p' "$man/$page" \
         >"$work/references"
     while read -r reference; do
@@ -91,6 +96,11 @@ for page in nixied.8 nixie.1 nixie.conf.5 nixie-events.7 nixie-metrics.7 \
             "no page"
     done <"$work/references"
 done
+
+# --- what is made from the code ---------------------------------------------
+
+"$source/build-aux/manual.sh" "$source" >"$work/output" 2>&1 ||
+    fail "$(cat "$work/output")"
 
 # --- configuration keys -----------------------------------------------------
 
@@ -138,6 +148,37 @@ for key in refusal exempt bounce_rules retry_schedule maillog percent; do
 done
 sed 's/ = {\("[^",]*"\)}$/ = \1/' "$work/entries" >"$work/sampled"
 holds 'packaging/nixie.conf, defaults' "$work/defaults" "$work/sampled"
+
+# What a change takes, and the default, is told of each key where it is
+# described as in the table of all keys.
+sed -n 's/^\.It Ic \([a-z_]*\) Ta \([a-z]*\) Ta .*/\1 \2/p' \
+    "$man/nixie.conf.5" >"$work/changes"
+awk '/^\.It Ic / { if (/ Ta /) { known[$3] = 1 } else if ($3 in known) key = $3 }
+    /^(Restart|Reload)[.;]/ && !(key in told) {
+        told[key] = 1
+        print key, tolower(substr($0, 1, index($0 ";", ";") - 1))
+    }' "$man/nixie.conf.5" | tr -d '.' >"$work/documented"
+same 'nixie.conf(5), reload or restart' "$work/changes" "$work/documented"
+awk '/^#/ { text = text $0 } /^$/ { text = "" }
+    /^#[a-z_]+( "[^"]*")? [={] / {
+        key = substr($1, 2)
+        change = text ~ /\(restart\)/ ? "restart" : "?"
+        print key, (text ~ /\(reload\)/ ? "reload" : change)
+    }' "$source/packaging/nixie.conf" >"$work/sampled"
+same 'packaging/nixie.conf, reload or restart' "$work/changes" "$work/sampled"
+sed -n -e 's/^\.It Ic \([a-z_]*\) Ta [a-z]* Ta Li \(.*[^,]\)$/\1 \2/p' \
+    "$man/nixie.conf.5" >"$work/defaults"
+awk '/^\.It Ic / { if (/ Ta /) { known[$3] = 1 } else if ($3 in known) key = $3 }
+    wants { sub(/^\.[A-Z][a-z] /, ""); sub(/ [,.;]$/, ""); print key, $0 }
+    { wants = /^Default$/ }
+    /^Default .*\.$/ { sub(/^Default /, ""); sub(/\.$/, ""); print key, $0 }
+    ' "$man/nixie.conf.5" >"$work/documented"
+sort "$work/documented" >"$work/found"
+sort "$work/defaults" | join -j 1 -o 0 - "$work/found" | sort -u |
+    while read -r key; do
+        grep "^$key " "$work/defaults"
+    done >"$work/wanted_defaults"
+holds 'nixie.conf(5), defaults' "$work/wanted_defaults" "$work/documented"
 
 # Each reason that has a policy of its own is told, and no other but those
 # that could have one.
