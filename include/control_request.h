@@ -14,7 +14,7 @@
 #include <stddef.h>
 
 #define CONTROL_REASON_MAX 64
-#define CONTROL_NOTE_MAX   256
+#define CONTROL_NOTE_MAX   255
 #define CONTROL_BY_MAX     128
 
 /*

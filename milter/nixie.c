@@ -365,7 +365,7 @@ static const struct command commands[] = {
      .summary = "sign outgoing mail with a new key, from now on",
      .detail = "nixied makes a new key every 30 days by itself; this is for "
                "one that\nsomebody may have seen. Keys that there are go on "
-               "verifying until they are\n35 days old: to end one at once, "
+               "verifying until they are\n45 days old: to end one at once, "
                "remove its line from the file. Hosts that\nshare the file "
                "need it copied again.\n",
      .run = command_trace_key_rotate},

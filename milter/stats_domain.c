@@ -59,7 +59,11 @@ static void take_field(struct reading *reading, struct text field,
     int64_t number;
 
     if (bar == NULL) {
-        return; /* the sum of a bucket */
+        reading->skipped++;
+        return;
+    }
+    if (bar == field.bytes) {
+        return; /* "|mailbox_full": the sum of a bucket */
     }
     word =
         (struct text){bar + 1, field.length - (size_t)(bar - field.bytes) - 1};

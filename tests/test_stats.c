@@ -242,6 +242,7 @@ static void stats_domains_read_puts_those_down_first(void **state)
                "90");
     put_domain(world, "good.example", "hour:2026112122",
                "good.example|deliveries", "900");
+    put_domain(world, "good.example", "hour:2026112122", "|deliveries", "990");
     put_domain(world, "c.example", "down", "c.example",
                "2026-11-21T20:00:00.000000Z");
     put_domain(world, "c.example", "domain:c.example", "down_reason",
@@ -255,6 +256,7 @@ static void stats_domains_read_puts_those_down_first(void **state)
     read_domains(world, 10, &domains);
     assert_int_equal(domains.count, 3);
     assert_int_equal(domains.known, 3);
+    assert_int_equal(domains.skipped, 0);
     assert_string_equal(domains.rows[0].name, "c.example");
     assert_true(domains.rows[0].down);
     assert_string_equal(domains.rows[0].down_since,
