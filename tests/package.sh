@@ -103,6 +103,10 @@ check "its configuration is right" inside nixied -n
 check "its user is there" inside id nixie
 check "the configuration is not open to all" \
     test "$(inside stat -c %a:%U:%G /etc/nixie/nixie.conf)" = 640:root:nixie
+for script in bash-completion/completions/nixie zsh/vendor-completions/_nixie \
+    fish/vendor_completions.d/nixie.fish; do
+    check "there is $script" test -s "$root/usr/share/$script"
+done
 check "it purges" inside apt-get purge -y nixie
 check "nothing of it stays" gone /etc/nixie /var/lib/nixie /var/log/nixie \
     /usr/sbin/nixied /etc/logrotate.d/nixie
