@@ -10,7 +10,7 @@
  *            {NN}:seen:<trace_id>|<type>
  *            {NN}:stats:<YYYYMMDDHH>   {NN}:hour:<YYYYMMDDHH>
  *            {NN}:due   {NN}:breaker   {NN}:down   {NN}:checkpoint
- *            {NN}:forgotten
+ *            {NN}:forgotten   {NN}:known   {NN}:claim:<list key, no prefix>
  *
  * NN is two decimal digits: CRC16 (XMODEM, as Redis Cluster hashes) of the
  * normal form of the recipient, or of the domain for domain keys, mod 64.
@@ -65,6 +65,8 @@ enum store_history {
     STORE_DOWN,       /* no name */
     STORE_CHECKPOINT, /* no name */
     STORE_FORGOTTEN,  /* no name */
+    STORE_KNOWN,      /* no name */
+    STORE_CLAIM,      /* name: key of a list, without prefix */
 };
 bool store_key_history(const char *prefix, unsigned bucket,
                        enum store_history kind, struct text name,

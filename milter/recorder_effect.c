@@ -1,6 +1,7 @@
 #include "recorder_effect.h"
 
 #include "clock.h"
+#include "list_known.h"
 #include "mailbox.h"
 #include "reason.h"
 #include "recorder_effect_make.h"
@@ -393,14 +394,40 @@ static void put_stats_alone(struct making *making)
  * EXPIREAT takes seconds: the next whole one, so that no entry ends before
  * its time. A time that has passed deletes the key, which is right.
  */
-static void put_expiry(struct making *making)
+static int64_t put_expiry(struct making *making)
 {
     struct text at = making->event->suppression_expires_at;
     int64_t us;
 
-    if (making_knows(at) && clock_parse(at.bytes, at.length, &us)) {
-        making_put_number(making, EFFECT_EXPIRE, NULL,
-                          us / US_PER_SECOND + (us % US_PER_SECOND > 0));
+    if (!making_knows(at) || !clock_parse(at.bytes, at.length, &us)) {
+        return 0;
+    }
+    us = us / US_PER_SECOND + (us % US_PER_SECOND > 0);
+    making_put_number(making, EFFECT_EXPIRE, NULL, us);
+    return us;
+}
+
+/*
+ * What the entry is from now on (NULL: it is not), so that nobody takes this
+ * change for one made with redis-cli. Leaves the key in hand.
+ */
+static void put_known(struct making *making, const struct list_known *entry)
+{
+    struct text field = {making->key.text, making->key.length};
+    char name[STORE_KEY_MAX];
+    char value[LIST_KNOWN_SIZE] = "";
+    size_t prefix = strlen(making->prefix);
+
+    field.length =
+        text_copy((struct text){field.bytes + prefix, field.length - prefix},
+                  name, sizeof name);
+    field.bytes = name;
+    if (entry != NULL) {
+        list_known_format(entry, value);
+    }
+    if (making_key(making, STORE_KNOWN, text_of(NULL))) {
+        making_join(making_put_own(making, EFFECT_SET, NULL, value), field, "",
+                    text_of(NULL));
     }
 }
 
@@ -422,32 +449,38 @@ static void begin_policy_entry(struct making *making)
 static void put_entry(struct making *making)
 {
     const struct event *event = making->event;
-    const struct {
-        const char *name;
-        struct text value;
-    } fields[] = {
-        {"reason", event->suppression_reason},
-        {"type", event->failure_type},
-        {"origin", event->suppression_origin},
-        {"note", event->suppression_note},
-        {"by", event->suppression_by},
-        {"added_at", event->suppression_added_at},
-        {"evidence", event->suppression_evidence},
-    };
+    struct list_known entry = {
+        .kind = LIST_KNOWN_HASH,
+        .fields = {
+            [LIST_KNOWN_REASON] = event->suppression_reason,
+            [LIST_KNOWN_TYPE] = event->failure_type,
+            [LIST_KNOWN_ORIGIN] = event->suppression_origin,
+            [LIST_KNOWN_NOTE] = event->suppression_note,
+            [LIST_KNOWN_BY] = event->suppression_by,
+            [LIST_KNOWN_ADDED_AT] = event->suppression_added_at,
+            [LIST_KNOWN_EVIDENCE] = event->suppression_evidence,
+        }};
 
-    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
-        if (making_knows(fields[i].value)) {
-            making_put(making, EFFECT_SET, fields[i].name, fields[i].value);
-        }
-    }
     if (!making_knows(event->suppression_added_at)) {
         /* a hash without a field does not exist, and would not suppress */
-        making_put_own(making, EFFECT_SET, "added_at", making->timestamp);
+        entry.fields[LIST_KNOWN_ADDED_AT] = text_of(making->timestamp);
     }
     if (text_is(event->suppression_mode, "observe")) {
-        making_put(making, EFFECT_SET, "mode", event->suppression_mode);
+        entry.fields[LIST_KNOWN_MODE] = event->suppression_mode;
     }
-    put_expiry(making);
+    for (size_t i = 0; i < LIST_KNOWN_FIELDS; i++) {
+        struct text *value = &entry.fields[i];
+
+        *value = making_bounded(*value, EFFECT_VALUE_MAX);
+        if (value->bytes == making->timestamp) { /* ours, not the event's */
+            making_put_own(making, EFFECT_SET, list_known_names[i],
+                           value->bytes);
+        } else if (making_knows(*value)) {
+            making_put(making, EFFECT_SET, list_known_names[i], *value);
+        }
+    }
+    entry.ends_s = put_expiry(making);
+    put_known(making, &entry);
 }
 
 static bool is_by_policy(const struct event *event)
@@ -517,6 +550,11 @@ static void put_list(struct making *making, const struct effect_row *row)
         return;
     }
     making->bucket = store_bucket_of_pattern(&pattern);
+    if (text_is(making->event->origin, "redis")) {
+        /* it has been done, by whoever owns the lists */
+        making_put_stats(making);
+        return;
+    }
     if (is_by_policy(making->event)) {
         begin_policy_entry(making);
     } else {
@@ -524,6 +562,8 @@ static void put_list(struct making *making, const struct effect_row *row)
     }
     if (row->change == LIST_WRITE) {
         put_entry(making);
+    } else {
+        put_known(making, NULL);
     }
     making->conditional = false;
     put_settled(making, row->settling, &pattern);

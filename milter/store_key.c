@@ -135,6 +135,8 @@ bool store_key_history(const char *prefix, unsigned bucket,
         [STORE_DOWN] = {"down", false},
         [STORE_CHECKPOINT] = {"checkpoint", false},
         [STORE_FORGOTTEN] = {"forgotten", false},
+        [STORE_KNOWN] = {"known", false},
+        [STORE_CLAIM] = {"claim:", true},
     };
 
     if (!begin_history(key, prefix, bucket) ||

@@ -1,6 +1,7 @@
 #include "recorder_oracle.h"
 
 #include "clock.h"
+#include "list_known.h"
 #include "mailbox.h"
 #include "recorder_oracle_store.h"
 #include "store_key.h"
@@ -575,7 +576,28 @@ static void fold_history(const struct fold *fold)
 
 /* ---- lists ---- */
 
-static void write_entry(const struct fold *fold, const char *key)
+/* What the entry is now stands beside it; its digest is list_known.c's. */
+static void set_known(const struct fold *fold, const char *key,
+                      const struct mailbox_pattern *pattern, int64_t ends_s)
+{
+    struct list_known entry = {.kind = LIST_KNOWN_HASH, .ends_s = ends_s};
+    char value[LIST_KNOWN_SIZE];
+    struct store_key known;
+
+    for (size_t i = 0; i < LIST_KNOWN_FIELDS; i++) {
+        entry.fields[i] =
+            text_of(oracle_get(fold->store, key, list_known_names[i]));
+    }
+    list_known_format(&entry, value);
+    assert_true(store_key_history(fold->prefix,
+                                  store_bucket_of_pattern(pattern), STORE_KNOWN,
+                                  text_of(NULL), &known));
+    oracle_set(fold->store, known.text, key + strlen(fold->prefix),
+               ends_s < 0 ? NULL : value);
+}
+
+static void write_entry(const struct fold *fold, const char *key,
+                        const struct mailbox_pattern *pattern)
 {
     static const char *const fields[][2] = {
         {"reason", "suppression_reason"},
@@ -588,7 +610,7 @@ static void write_entry(const struct fold *fold, const char *key)
     };
     const char *expires = member(fold, "suppression_expires_at");
     const char *mode = member(fold, "suppression_mode");
-    int64_t us;
+    int64_t us = 0;
 
     for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
         oracle_set(fold->store, key, fields[i][0], member(fold, fields[i][1]));
@@ -600,7 +622,11 @@ static void write_entry(const struct fold *fold, const char *key)
         oracle_set(fold->store, key, "mode", mode);
     }
     if (expires != NULL && clock_parse(expires, strlen(expires), &us)) {
-        oracle_expire(fold->store, key, (us + 999999) / 1000000);
+        us = (us + 999999) / 1000000;
+    }
+    set_known(fold, key, pattern, us);
+    if (us > 0) {
+        oracle_expire(fold->store, key, us);
     }
 }
 
@@ -627,6 +653,8 @@ static void climb(const struct fold *fold, const char *key)
 static void fold_list(const struct fold *fold)
 {
     const char *origin = member(fold, "suppression_origin");
+    bool foreign = strcmp(or_dash(member(fold, "origin")), "redis") == 0;
+    bool exact;
     bool added = strcmp(fold->type, "suppression_added") == 0;
     bool ours = added && origin != NULL && strcmp(origin, "policy") == 0;
     struct mailbox_pattern pattern;
@@ -640,23 +668,23 @@ static void fold_list(const struct fold *fold)
     assert_true(store_key_list(
         fold->prefix, fold->type[0] == 'a' ? STORE_ALLOW : STORE_SUPPRESS,
         member(fold, "scope"), &pattern, &key));
-    if (!ours || replaces(fold, key.text)) {
+    if (!foreign && (!ours || replaces(fold, key.text))) {
         oracle_delete(fold->store, key.text);
     }
-    if (strstr(fold->type, "_removed") == NULL &&
-        json_object_get(fold->store, key.text) == NULL) {
-        write_entry(fold, key.text);
+    if (!foreign && strstr(fold->type, "_removed") != NULL) {
+        set_known(fold, key.text, &pattern, -1);
+    } else if (!foreign && json_object_get(fold->store, key.text) == NULL) {
+        write_entry(fold, key.text, &pattern);
     }
-    if (pattern.kind == MAILBOX_PATTERN_EXACT &&
-        (added || is_type(fold, "suppression_removed allow_added"))) {
+    exact = pattern.kind == MAILBOX_PATTERN_EXACT && !foreign;
+    if (exact && (added || is_type(fold, "suppression_removed allow_added"))) {
         settle(fold, pattern.text, ours || !added);
     }
-    if (pattern.kind == MAILBOX_PATTERN_EXACT && ours) {
+    if (exact && ours) {
         climb(fold,
               key_of(fold, pattern.text, STORE_RECIPIENT, pattern.text, &key));
     }
-    if (pattern.kind == MAILBOX_PATTERN_EXACT &&
-        is_type(fold, "suppression_removed")) {
+    if (exact && is_type(fold, "suppression_removed")) {
         (void)key_of(fold, pattern.text, STORE_RECIPIENT, pattern.text, &key);
         oracle_set(fold->store, key.text, scoped(fold, "escalation", "@", name),
                    NULL);
@@ -729,10 +757,10 @@ static void fold_forgotten(const struct fold *fold)
     fold_stats(fold, who);
     if (queue_id != NULL) {
         (void)snprintf(waiting, sizeof waiting, "%s %s", queue_id, who);
-        oracle_set(fold->store,
-                   key_of(fold, fold->domain, STORE_WAITING, fold->domain,
-                          &key),
-                   waiting, NULL);
+        oracle_set(
+            fold->store,
+            key_of(fold, fold->domain, STORE_WAITING, fold->domain, &key),
+            waiting, NULL);
     }
 }
 

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #define AT     "2026-11-02T19:43:01.123456Z"
+#define BARE   "637b03962a36ba2c" /* the digest of an entry added then */
 #define ANN    "nixie:{00}:recipient:ann@example.org"
 #define DOMAIN "nixie:{20}:domain:example.org"
 #define STATS  "nixie:{00}:stats:2026110219"
@@ -79,7 +80,7 @@ static const struct event_row {
     const char *suppression_reason, *pattern, *scope, *added_at, *expires_at,
         *mode, *origin, *evidence;
     const char *trace, *trace_id; /* of a report */
-    bool counted, destination;
+    bool counted, destination, foreign;
     int64_t limit, days, window, attempt, aggregated;
     const char *effects; /* operation key field value, a line each */
 } rows[] = {
@@ -154,8 +155,10 @@ static const struct event_row {
                 "set nixie:suppress:ann@example.org added_at "
                 "2026-11-01T00:00:00.000000Z\n"
                 "set nixie:suppress:ann@example.org mode observe\n"
-                "expire nixie:suppress:ann@example.org  1796240582\n" SETTLED
-                "add " STATS " suppression_added 1\n"},
+                "expire nixie:suppress:ann@example.org  1796240582\n"
+                "set nixie:{00}:known suppress:ann@example.org "
+                "3f31ac846f672c3a 1796240582\n" SETTLED "add " STATS
+                " suppression_added 1\n"},
     {.name = "an entry without fields has the time it was added",
      .type = EVENT_SUPPRESSION_UPDATED,
      .pattern = "@example.org",
@@ -163,23 +166,27 @@ static const struct event_row {
      .mode = "enforce",
      .effects = "delete nixie:suppress@news:@example.org  \n"
                 "set nixie:suppress@news:@example.org added_at " AT "\n"
+                "set nixie:{20}:known suppress@news:@example.org " BARE "\n"
                 "add nixie:{20}:stats:2026110219 suppression_updated 1\n"},
     {.name = "a removed entry is deleted",
      .type = EVENT_SUPPRESSION_REMOVED,
      .pattern = "@example.org",
      .effects = "delete nixie:suppress:@example.org  \n"
+                "set nixie:{20}:known suppress:@example.org \n"
                 "add nixie:{20}:stats:2026110219 suppression_removed 1\n"},
     {.name = "the allow list is written the same way",
      .type = EVENT_ALLOW_ADDED,
      .pattern = "ann@example.org",
      .effects = "delete nixie:allow:ann@example.org  \n"
-                "set nixie:allow:ann@example.org added_at " AT "\n" SETTLED
+                "set nixie:allow:ann@example.org added_at " AT "\n"
+                "set nixie:{00}:known allow:ann@example.org " BARE "\n" SETTLED
                 "delete " STRIKES "  \n"
                 "add " STATS " allow_added 1\n"},
     {.name = "and deleted",
      .type = EVENT_ALLOW_REMOVED,
      .pattern = "ann@example.org",
      .effects = "delete nixie:allow:ann@example.org  \n"
+                "set nixie:{00}:known allow:ann@example.org \n"
                 "add " STATS " allow_removed 1\n"},
     {.name = "a delivery ends what was before it",
      .type = EVENT_DELIVERY,
@@ -316,9 +323,10 @@ static const struct event_row {
                 "?delete nixie:suppress:ann@example.org  \n"
                 "absent nixie:suppress:ann@example.org  \n"
                 "?set nixie:suppress:ann@example.org origin policy\n"
+                "?set nixie:suppress:ann@example.org added_at " AT "\n"
                 "?set nixie:suppress:ann@example.org evidence a | b\n"
-                "?set nixie:suppress:ann@example.org added_at " AT "\n" SETTLED
-                "delete " STRIKES "  \n"
+                "?set nixie:{00}:known suppress:ann@example.org "
+                "bd871143070715dd\n" SETTLED "delete " STRIKES "  \n"
                 "unless " ANN " last_delivery_at " AT "\n"
                 "?add " ANN " escalation 1\n"
                 "?last " ANN " escalated_at " AT "\n"
@@ -326,11 +334,17 @@ static const struct event_row {
     {.name = "a lifted entry of an address starts afresh",
      .type = EVENT_SUPPRESSION_REMOVED,
      .pattern = "ann@example.org",
-     .effects = "delete nixie:suppress:ann@example.org  \n" SETTLED
+     .effects = "delete nixie:suppress:ann@example.org  \n"
+                "set nixie:{00}:known suppress:ann@example.org \n" SETTLED
                 "delete " STRIKES "  \n"
                 "set " ANN " escalation \n"
                 "set " ANN " escalated_at \n"
                 "add " STATS " suppression_removed 1\n"},
+    {.name = "what somebody else has done in Redis only counts",
+     .type = EVENT_SUPPRESSION_REMOVED,
+     .pattern = "ann@example.org",
+     .foreign = true,
+     .effects = "add " STATS " suppression_removed 1\n"},
     {.name = "what is withheld is not due",
      .type = EVENT_SUPPRESSION_WITHHELD,
      .recipient = "ann@example.org",
@@ -535,6 +549,9 @@ static void fill(const struct event_row *row, struct event *event)
     event->suppression_origin = text_of(row->origin);
     event->suppression_evidence = text_of(row->evidence);
     event->origin = text_of(row->trace == NULL ? "maillog" : "report");
+    if (row->foreign) {
+        event->origin = text_of("redis");
+    }
     event->trace = text_of(row->trace);
     event->trace_id = text_of(row->trace_id);
     event->expires_at = text_of(row->expires_at);

@@ -822,6 +822,7 @@ static void make_change(struct world *world, struct event *event,
     event->suppression_pattern =
         text_of(chance(world, 5) == 0 ? made->pattern : made->recipient);
     event->suppression_origin = text_of(ONE_OF(world, "policy", "command"));
+    event->origin = text_of(ONE_OF(world, "redis", "command", "policy"));
     event->suppression_reason = text_of("user_unknown");
     event->suppression_evidence =
         text_of(chance(world, 2) == 0 ? "one | two" : NULL);

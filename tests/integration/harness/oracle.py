@@ -160,6 +160,10 @@ class Store:
         """The entry itself is compared by the tests that make it."""
         pattern = event["suppression_pattern"]
         owner = pattern_owner(pattern)
+        if event["origin"] == "redis":  # told, not done
+            self.stats(event, owner)
+            self.reached(event, owner)
+            return
         added = event["type"] == "suppression_added"
         ours = added and event.get("suppression_origin") == "policy"
         if is_address(pattern) and event["type"] in (
