@@ -1,6 +1,7 @@
 #include "daemon_store.h"
 
 #include "clock.h"
+#include "list_watch.h"
 #include "log.h"
 #include "quarantine.h"
 #include "redis_endpoint.h"
@@ -21,6 +22,7 @@ struct daemon_store {
     const struct settings *settings; /* as at the start: where Redis is */
     struct redis_endpoint *endpoint;
     struct suppression *list;
+    struct list_watch *watch; /* NULL: no cache tells it of changes */
     struct quarantine *quarantine;
     struct unclassified *unclassified;
     int64_t flush_ms;        /* when its texts go to Redis next */
@@ -182,9 +184,51 @@ static bool start_endpoint(struct daemon_store *store, struct error *error)
     return true;
 }
 
+/* A change of the lists that somebody made in Redis. */
+static bool append_change(void *context, struct event *event)
+{
+    struct daemon_store *store = context;
+
+    return event_log_append(store->options.log, event) != EVENT_LOG_LOST;
+}
+
+static size_t count_entries(void *context)
+{
+    struct daemon_store *store = context;
+    struct suppression_cache_state state;
+
+    suppression_cache_state(store->list, &state);
+    return state.status == SUPPRESSION_CACHE_CURRENT ? state.entries : 0;
+}
+
+static bool make_watch(struct daemon_store *store,
+                       struct suppression_listener *listener,
+                       struct error *error)
+{
+    const struct list_watch_options changes = {
+        .endpoint = store->endpoint,
+        .key_prefix = store->settings->key_prefix,
+        .append = append_change,
+        .entries = count_entries,
+        .context = store,
+    };
+
+    if (store->settings->suppression_cache_memory == 0) {
+        return true;
+    }
+    store->watch = list_watch_new(&changes);
+    if (store->watch == NULL) {
+        error_set(error, "out of memory");
+        return false;
+    }
+    *listener = (struct suppression_listener){
+        list_watch_changed, list_watch_reloaded, store->watch};
+    return true;
+}
+
 static bool start_list(struct daemon_store *store, struct error *error)
 {
-    const struct suppression_options lookups = {
+    struct suppression_options lookups = {
         .endpoint = store->endpoint,
         .key_prefix = store->settings->key_prefix,
         .timeout_ms = store->settings->redis_timeout_ms,
@@ -195,8 +239,12 @@ static bool start_list(struct daemon_store *store, struct error *error)
         .context = store,
     };
 
+    if (!make_watch(store, &lookups.listener, error)) {
+        return false;
+    }
     store->list = suppression_new(&lookups, error);
-    return store->list != NULL;
+    return store->list != NULL &&
+           (store->watch == NULL || list_watch_start(store->watch, error));
 }
 
 static bool make_decisions(struct daemon_store *store, struct error *error)
@@ -310,6 +358,7 @@ void daemon_store_stop(struct daemon_store *store, int timeout_ms)
     if (store == NULL) {
         return;
     }
+    list_watch_stop(store->watch); /* the cache still tells it of changes */
     (void)pthread_mutex_lock(&store->lock);
     recorder = store->recorder;
     store->recorder = NULL;
