@@ -59,7 +59,8 @@ struct list_watch {
     bool sweep_wanted;
     int64_t sweep_ms; /* when the next is due */
     bool quiet;       /* what it finds is taken as known */
-    bool begun;       /* this Redis has been seen before */
+    bool begun;       /* this Redis has been seen before, */
+    bool compared;    /* all of it */
     unsigned bucket;
     struct list_watch_page page;
     size_t paged; /* of the page */
@@ -324,6 +325,16 @@ static bool work(struct list_watch *watch, int64_t now_ms, struct error *error)
 
 /* ---- all entries ---- */
 
+/*
+ * What is known has gone. With the lists, if somebody emptied Redis; if not,
+ * a million entries are no news.
+ */
+static bool is_list_there(const struct list_watch *watch)
+{
+    return watch->most > 0 &&
+           watch->options.entries(watch->options.context) > watch->most / 2;
+}
+
 static bool begin_sweep(struct list_watch *watch, struct error *error)
 {
     bool marked;
@@ -331,13 +342,13 @@ static bool begin_sweep(struct list_watch *watch, struct error *error)
     if (!list_watch_look_mark(watch->look, &marked, error)) {
         return false;
     }
-    if (!marked && watch->begun) {
+    watch->quiet = !marked && (!watch->begun || is_list_there(watch));
+    if (!marked && !watch->quiet) {
         log_warning("redis has been emptied: no event tells which entries "
                     "went, those that are in the event log come back: "
                     "entries=%zu",
                     watch->most);
     }
-    watch->quiet = !marked && !watch->begun;
     watch->begun = true;
     watch->sweep_wanted = false;
     watch->stage = STAGE_LISTS;
@@ -363,10 +374,13 @@ static bool end_sweep(struct list_watch *watch, int64_t now_ms,
     if (watch->quiet) {
         log_info("entries found in redis are taken as known: entries=%llu",
                  (unsigned long long)watch->swept);
-    } else if (watch->found > 0) {
-        log_info("changes of the lists found in redis: changes=%llu",
+    } else if (watch->found > 0 || !watch->compared) {
+        log_info("lists in redis compared with what is known: entries=%llu "
+                 "changes=%llu",
+                 (unsigned long long)watch->swept,
                  (unsigned long long)watch->found);
     }
+    watch->compared = true;
     return true;
 }
 

@@ -556,27 +556,28 @@ bool list_watch_look_learn(struct list_watch_look *look,
 
 /* ---- the mark, and walks ---- */
 
-static bool mark_key(const struct list_watch_look *look,
-                     char key[STORE_PREFIX_MAX + 8])
+/* A field that is no entry's: it goes when what is known goes. */
+static bool mark_key(const struct list_watch_look *look, struct store_key *key)
 {
-    return snprintf(key, STORE_PREFIX_MAX + 8, "%sknown", look->prefix) > 0;
+    return store_key_history(look->prefix, 0, STORE_KNOWN, text_of(NULL), key);
 }
 
 bool list_watch_look_mark(struct list_watch_look *look, bool *there,
                           struct error *error)
 {
-    char key[STORE_PREFIX_MAX + 8];
+    struct store_key key;
     redisReply *reply;
 
     begin(look);
-    if (!mark_key(look, key) || !SAY(look, text_of("EXISTS"), text_of(key))) {
+    if (!mark_key(look, &key) ||
+        !SAY(look, text_of("HGET"), text_of_key(&key), text_of(""))) {
         return no_memory(look, error);
     }
     reply = take(look, error);
     if (reply == NULL) {
         return false;
     }
-    *there = reply->type == REDIS_REPLY_INTEGER && reply->integer > 0;
+    *there = reply->type == REDIS_REPLY_STRING;
     freeReplyObject(reply);
     return true;
 }
@@ -584,14 +585,14 @@ bool list_watch_look_mark(struct list_watch_look *look, bool *there,
 bool list_watch_look_set_mark(struct list_watch_look *look, const char *at,
                               struct error *error)
 {
-    char key[STORE_PREFIX_MAX + 8];
+    struct store_key key;
 
     begin(look);
-    return (mark_key(look, key) && SAY(look, text_of("SET"), text_of(key),
-                                       text_of(at), text_of("NX"))) ||
-                   no_memory(look, error)
-               ? pass(look, 1, error)
-               : false;
+    return ((mark_key(look, &key) &&
+             SAY(look, text_of("HSETNX"), text_of_key(&key), text_of(""),
+                 text_of(at))) ||
+            no_memory(look, error)) &&
+           pass(look, 1, error);
 }
 
 static bool take_page(struct list_watch_look *look,
