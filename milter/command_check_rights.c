@@ -72,6 +72,9 @@ static const struct probe {
     {{"PING"}, 1, NULL},
     {{"SCAN", "0"}, 2, NULL},
     {{"SUBSCRIBE", "__redis__:invalidate"}, 2, NULL},
+    /* what finds changes that others made in them */
+    {{"SET", NULL, "1", "NX"}, 4, HISTORY},
+    {{"TIME"}, 1, NULL},
     /* texts that no rule knew */
     {{"HSETNX", NULL, "x", "1"}, 4, TEXTS ":example"},
     {{"HDEL", NULL, "x"}, 3, TEXTS ":example"},
@@ -87,6 +90,7 @@ struct denials {
     char key[STORE_KEY_MAX];
     bool script; /* EVAL and its like, without which it goes on, slower */
     bool cache;  /* what the suppression cache needs */
+    bool watch;  /* what tells of changes made with redis-cli */
 };
 
 static bool is_script(const struct probe *probe)
@@ -104,6 +108,12 @@ static bool is_for_cache(const struct probe *probe)
         }
     }
     return false;
+}
+
+static bool is_for_watch(const struct probe *probe)
+{
+    return strcmp(probe->words[0], "SET") == 0 ||
+           strcmp(probe->words[0], "TIME") == 0;
 }
 
 static void make_key(const struct check *check, const struct probe *probe,
@@ -136,6 +146,8 @@ static void take_denial(const struct check *check, struct denials *denials,
         denials->script = true;
     } else if (is_for_cache(probe)) {
         denials->cache = true;
+    } else if (is_for_watch(probe)) {
+        denials->watch = true;
     } else if (!is_told(denials, probe->words[0])) {
         if (used == 0) {
             make_key(check, probe, denials->key);
@@ -226,6 +238,12 @@ static void report(struct check *check, const struct denials *denials)
                              "Redis; ACL SETUSER %s +scan +ping +subscribe "
                              "+client|id +client|tracking "
                              "&__redis__:invalidate",
+                             user, user);
+    } else if (denials->watch) {
+        command_check_report(check, CHECK_WARN, "redis",
+                             "the ACL of its user %s denies SET or TIME: "
+                             "changes made with redis-cli make no events; "
+                             "ACL SETUSER %s +set +time",
                              user, user);
     } else if (denials->script) {
         command_check_report(check, CHECK_WARN, "redis",
