@@ -35,10 +35,14 @@ static bool take_name(struct list_watch_entry *entry, const char *prefix)
     const struct mailbox_rules as_it_is = {.keep_local_case = true};
     const char *colon = memchr(entry->name.bytes, ':', entry->name.length);
     size_t head = colon == NULL ? 0 : (size_t)(colon - entry->name.bytes);
-    struct text text = {colon + 1, entry->name.length - head - 1};
+    struct text text;
     struct store_key again;
 
-    for (entry->list = STORE_SUPPRESS; head > 0; entry->list = STORE_ALLOW) {
+    if (head == 0) {
+        return false;
+    }
+    text = (struct text){colon + 1, entry->name.length - head - 1};
+    for (entry->list = STORE_SUPPRESS;; entry->list = STORE_ALLOW) {
         size_t length = strlen(words[entry->list]);
 
         if (head >= length &&
@@ -55,8 +59,7 @@ static bool take_name(struct list_watch_entry *entry, const char *prefix)
         }
     }
     /* what is not written so is never looked up */
-    return head > 0 &&
-           mailbox_parse_pattern(text, &as_it_is, &entry->pattern) !=
+    return mailbox_parse_pattern(text, &as_it_is, &entry->pattern) !=
                MAILBOX_PATTERN_INVALID &&
            store_key_list(prefix, entry->list, entry->scope, &entry->pattern,
                           &again) &&

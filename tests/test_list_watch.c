@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -21,7 +22,7 @@ struct nodes {
     struct world *world;
     struct list_watch *watch[2];
     char told[TOLD_SIZE];
-    unsigned events;
+    _Atomic unsigned events;
     bool log_fails;
     int64_t now_ms;
 };
@@ -36,7 +37,6 @@ static bool append(void *context, struct event *event)
         return false;
     }
     assert_true(text_is(event->origin, "redis"));
-    nodes->events++;
     if (used < TOLD_SIZE - 400) {
         (void)snprintf(
             nodes->told + used, TOLD_SIZE - used, "%s %.*s%s%.*s%s%.*s%s\n",
@@ -49,6 +49,7 @@ static bool append(void *context, struct event *event)
             note.length > 0 ? note.bytes : "",
             event->suppression_expires_at.length > 0 ? " for a time" : "");
     }
+    nodes->events++;
     return true;
 }
 
@@ -362,6 +363,45 @@ static void a_redis_that_forgot_what_is_known_hears_it_again(void **state)
     nodes_free(nodes);
 }
 
+static void await(const struct nodes *nodes, unsigned events)
+{
+    const struct timespec moment = {0, 1000000};
+    int64_t end_ms = clock_monotonic_ms() + SOON;
+
+    while (nodes->events < events) {
+        assert_true(clock_monotonic_ms() < end_ms);
+        (void)nanosleep(&moment, NULL);
+    }
+}
+
+static void the_thread_logs_what_the_cache_tells_it(void **state)
+{
+    struct nodes *nodes = nodes_new(*state);
+    struct list_watch *watch = nodes->watch[0];
+    const struct suppression_options options = {
+        .endpoint = nodes->world->endpoint,
+        .key_prefix = "nixie:",
+        .timeout_ms = TIMEOUT,
+        .connections = 1,
+        .cache_memory = (size_t)16 * 1024 * 1024,
+        .listener = {list_watch_changed, list_watch_reloaded, watch},
+    };
+    struct error error;
+    struct suppression *list = suppression_new(&options, &error);
+
+    assert_non_null(list);
+    assert_true(list_watch_start(watch, &error));
+    world_operate(*state, "SET " ANN " one");
+    await(nodes, 1);
+    world_operate(*state, "DEL " ANN);
+    await(nodes, 2);
+    list_watch_stop(watch);
+    suppression_free(list);
+    assert_string_equal(nodes->told, "suppression_added ann@example.org: one\n"
+                                     "suppression_removed ann@example.org\n");
+    nodes_free(nodes);
+}
+
 #define TEST(name) cmocka_unit_test_setup(name, world_empty)
 
 int main(void)
@@ -377,6 +417,7 @@ int main(void)
         TEST(who_dies_with_a_claim_is_followed_by_another),
         TEST(what_the_log_does_not_take_is_logged_later),
         TEST(a_redis_that_forgot_what_is_known_hears_it_again),
+        TEST(the_thread_logs_what_the_cache_tells_it),
     };
 
     if (!redis_server_installed()) {
