@@ -72,6 +72,7 @@ struct quarantine_due {
     bool is_domain;
     /* of an address, what field and value say; unknown as they may be */
     struct text address, scope; /* whose list */
+    struct text slot; /* whose strikes: the scope, or STORE_SCOPE_ALL */
     struct text reason;
     struct text policy_scope; /* by whose policy; unknown: by that of all */
     struct mailbox mailbox;   /* of a domain without address */
@@ -87,6 +88,7 @@ struct quarantine_due {
     int64_t strikes; /* EVENT_UNKNOWN: nobody knows */
     bool temporary;  /* the latest reply of this reason was a 4xx */
     bool is_allowed, is_listed;
+    bool waits;         /* what was requested is decided first */
     size_t lists_asked; /* keys */
     char queue_id[64 + 1];
     char message_id[255 + 1];
@@ -100,6 +102,9 @@ struct quarantine_due {
  */
 bool quarantine_due_init(struct quarantine_due *due, unsigned bucket,
                          struct text field, struct text value);
+
+/* Whether it was requested of the list for all. */
+bool quarantine_due_is_for_all(const struct quarantine_due *due);
 
 /* Of addresses and domains. */
 bool quarantine_look_hashes(struct quarantine_look *look,

@@ -126,6 +126,7 @@ bool reason_is_request(enum reason reason);
 
 /* False when there is no such reason. Names are lower case. */
 bool reason_parse(struct text name, enum reason *reason);
+bool reason_names_request(struct text name); /* of either kind */
 
 /* "hard", "soft", "ignored"; and back. */
 const char *failure_type_name(enum failure_type type);

@@ -31,7 +31,8 @@ struct making {
     struct store_key key;
     bool conditional;
     /* of the event */
-    struct text scope; /* whose list it is about; unknown: that for all */
+    struct text scope; /* whose list it is about; unknown: that for all, or
+                          STORE_SCOPE_ALL when it is a request */
     char timestamp[CLOCK_TIMESTAMP_SIZE];
     char hour[EFFECT_HOUR_SIZE];
     int64_t seconds;

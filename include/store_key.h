@@ -4,7 +4,7 @@
  * Lists      <prefix>suppress:<pattern>  <prefix>suppress@<scope>:<pattern>
  *            <prefix>allow:<pattern>     (and allow@<scope>:)
  * History    <prefix>{NN}:recipient:<address>   {NN}:strikes:<address>
- *            {NN}:strikes@<scope>:<address>
+ *            {NN}:strikes@<scope>:<address>   {NN}:strikes@*:<address>
  *            {NN}:evidence:<address>
  *            {NN}:domain:<domain>   {NN}:waiting:<domain>
  *            {NN}:seen:<trace_id>|<type>
@@ -28,7 +28,10 @@
 #define STORE_BUCKETS    64
 #define STORE_PREFIX_MAX 64
 #define STORE_SCOPE_MAX  64
-#define STORE_KEY_MAX    512 /* prefix, scope, kind, 323 bytes of a pattern */
+#define STORE_SCOPE_ALL                                                        \
+    "*" /* no scope's name: requests about the list for all stand apart from   \
+           failures, as those about a scope's do */
+#define STORE_KEY_MAX 512 /* prefix, scope, kind, 323 bytes of a pattern */
 
 uint16_t store_crc16(const char *bytes, size_t length);
 unsigned store_bucket(const char *bytes, size_t length); /* 0 to 63 */
@@ -72,15 +75,18 @@ bool store_key_history(const char *prefix, unsigned bucket,
                        enum store_history kind, struct text name,
                        struct store_key *key);
 
-/* Strikes for one scope's list; scope unknown or "": for that for all. */
+/*
+ * Strikes for one scope's list; scope unknown or "": failures, for that for
+ * all; STORE_SCOPE_ALL: requests, for that for all.
+ */
 bool store_key_strikes(const char *prefix, unsigned bucket, struct text scope,
                        struct text address, struct store_key *key);
 
 /*
  * A field of {NN}:due is "<address>" or "<address> <scope>", of a domain
  * "@<domain>"; a value "<reason>" or "<reason>@<scope>", by whose policy.
- * scope is unknown where there is none. In no address a blank is followed by
- * what may be a scope.
+ * scope is unknown where there is none, that of a field may be
+ * STORE_SCOPE_ALL. In no address a blank is followed by what may be a scope.
  */
 void store_due_field(struct text field, struct text *address,
                      struct text *scope);

@@ -1,5 +1,4 @@
 #include "command_forget.h"
-
 #include "scope.h"
 
 #include <string.h>
@@ -92,15 +91,20 @@ static bool find_history(struct forget *forget)
     return true;
 }
 
-/* Their strikes are counted with those for all mail. */
+/*
+ * Their strikes are counted with those for all mail, which has those of
+ * requests too: behind all scopes.
+ */
 static bool find_scopes(struct forget *forget)
 {
     const struct settings *settings = forget->call->settings;
     struct text address = {forget->mailbox.address,
                            forget->mailbox.address_length};
 
-    for (size_t i = 0; i < settings->scope_count; i++) {
-        const char *scope = settings->scopes[i].name;
+    for (size_t i = 0; i <= settings->scope_count; i++) {
+        const bool is_scope = i < settings->scope_count;
+        const char *scope =
+            is_scope ? settings->scopes[i].name : STORE_SCOPE_ALL;
         struct store_key key;
         long long strikes;
 
@@ -116,9 +120,9 @@ static bool find_scopes(struct forget *forget)
             !take_number(forget, &strikes)) {
             return false;
         }
-        if (strikes > 0) {
+        forget->strikes += strikes;
+        if (strikes > 0 && is_scope) {
             g_ptr_array_add(forget->scopes, settings->scopes[i].name);
-            forget->strikes += strikes;
         }
     }
     return true;

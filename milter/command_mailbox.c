@@ -124,15 +124,16 @@ static bool history_key(const struct command_call *call,
                              history->shared ? text_of(NULL) : name, key);
 }
 
-/* One for each scope that is configured. */
+/* One for each scope that is configured, and that of all mail's requests. */
 static void tell_scopes(const struct command_call *call,
                         const struct mailbox *mailbox, json_t *keys)
 {
     const struct settings *settings = call->settings;
     const struct text address = {mailbox->address, mailbox->address_length};
 
-    for (size_t i = 0; address.length > 0 && i < settings->scope_count; i++) {
-        const char *scope = settings->scopes[i].name;
+    for (size_t i = 0; address.length > 0 && i <= settings->scope_count; i++) {
+        const char *scope = i < settings->scope_count ? settings->scopes[i].name
+                                                      : STORE_SCOPE_ALL;
         char name[sizeof "strikes@" + STORE_SCOPE_MAX];
         struct store_key key;
 

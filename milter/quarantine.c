@@ -404,7 +404,7 @@ static bool decide_address(struct run *run, const struct quarantine_due *due)
 
 static bool decide(struct run *run, const struct quarantine_due *due)
 {
-    if (!is_new(run, due->field, print_of(due))) {
+    if (due->waits || !is_new(run, due->field, print_of(due))) {
         return true;
     }
     if (!due->is_domain) {

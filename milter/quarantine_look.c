@@ -275,60 +275,6 @@ void quarantine_page_free(struct quarantine_page *page)
 
 /* ---- one that is due ---- */
 
-static bool init_domain(struct quarantine_due *due)
-{
-    struct text name = {due->field.bytes + 1, due->field.length - 1};
-
-    due->is_domain = true;
-    if (name.length > MAILBOX_DOMAIN_MAX ||
-        !mailbox_parse_domain(name, due->mailbox.domain) ||
-        !text_is(name, due->mailbox.domain)) {
-        return false;
-    }
-    due->mailbox.domain_length = name.length;
-    return true;
-}
-
-static bool init_address(struct quarantine_due *due)
-{
-    const struct mailbox_rules as_it_is = {.keep_local_case = true};
-    struct mailbox *mailbox = &due->mailbox;
-    enum mailbox_result result;
-
-    if (due->address.length > MAILBOX_MAX) {
-        return false;
-    }
-    result = mailbox_parse(due->address, &as_it_is, mailbox);
-    return (result == MAILBOX_OK || result == MAILBOX_LOCAL) &&
-           text_is(due->address, mailbox->address);
-}
-
-bool quarantine_due_init(struct quarantine_due *due, unsigned bucket,
-                         struct text field, struct text value)
-{
-    struct text name = field;
-
-    memset(due, 0, sizeof *due);
-    due->field = field;
-    due->value = value;
-    due->strikes = EVENT_UNKNOWN;
-    if (field.length == 0 || value.bytes == NULL) {
-        return false;
-    }
-    if (field.bytes[0] == '@') {
-        name = (struct text){field.bytes + 1, field.length - 1};
-    } else {
-        store_due_field(field, &due->address, &due->scope);
-        store_due_value(value, &due->reason, &due->policy_scope);
-        if (due->scope.length > 0) {
-            due->policy_scope = due->scope;
-        }
-        name = due->address;
-    }
-    return store_bucket(name.bytes, name.length) == bucket &&
-           (field.bytes[0] == '@' ? init_domain(due) : init_address(due));
-}
-
 /* The key of an address or a domain that quarantine_due_init() took. */
 static bool key_of(const struct quarantine_look *look,
                    const struct quarantine_due *due, enum store_history kind,
@@ -348,8 +294,8 @@ static const char *scoped(const struct quarantine_due *due, const char *name,
                           char buffer[SCOPED_FIELD])
 {
     (void)snprintf(buffer, SCOPED_FIELD, "%s%s%.*s", name,
-                   due->scope.length > 0 ? "@" : "", (int)due->scope.length,
-                   due->scope.length > 0 ? due->scope.bytes : "");
+                   due->slot.length > 0 ? "@" : "", (int)due->slot.length,
+                   due->slot.length > 0 ? due->slot.bytes : "");
     return buffer;
 }
 
@@ -408,6 +354,38 @@ bool quarantine_look_hashes(struct quarantine_look *look,
 
 /* ---- strikes, evidence, lists ---- */
 
+/* Of a failure: whether a request is due too, which nothing ends. */
+static bool ask_request(struct quarantine_look *look,
+                        const struct quarantine_due *due)
+{
+    char field[MAILBOX_MAX + sizeof " " STORE_SCOPE_ALL];
+    struct text text = {field, 0};
+    struct store_key key;
+
+    text.length = text_copy(due->address, field, sizeof field);
+    text.length += text_copy(text_of(" " STORE_SCOPE_ALL), field + text.length,
+                             sizeof field - text.length);
+    if (!store_key_history(
+            look->prefix, store_bucket(due->address.bytes, due->address.length),
+            STORE_DUE, text_of(NULL), &key)) {
+        return false;
+    }
+    return redis_link_command(look->link, 3,
+                              (const char *[]){"HGET", key.text, text.bytes},
+                              (size_t[]){4, key.length, text.length});
+}
+
+/* Of a request: whose entry of this very address stands there, and why. */
+static bool ask_entry(struct quarantine_look *look,
+                      const struct quarantine_due *due)
+{
+    struct store_key key;
+
+    return suppression_candidate(look->prefix, &due->mailbox, "",
+                                 due->lists_asked / 2, &key) &&
+           ASK(look, "HMGET", &key, "origin", "reason");
+}
+
 /* The first half of the keys are those that allow. */
 static bool ask_lists(struct quarantine_look *look, struct quarantine_due *due)
 {
@@ -432,12 +410,15 @@ static bool ask_case(struct quarantine_look *look, struct quarantine_due *due)
 
     return store_key_strikes(
                look->prefix,
-               store_bucket(due->address.bytes, due->address.length),
-               due->scope, due->address, &strikes) &&
+               store_bucket(due->address.bytes, due->address.length), due->slot,
+               due->address, &strikes) &&
            key_of(look, due, STORE_EVIDENCE, &evidence) &&
            ask(look, "ZCARD", &strikes, NULL, 0) &&
            ASK(look, "LRANGE", &evidence, "0", EVIDENCE_LINES) &&
-           ask_lists(look, due);
+           ask_lists(look, due) &&
+           (due->scope.length > 0 ||
+            (quarantine_due_is_for_all(due) ? ask_entry(look, due)
+                                            : ask_request(look, due)));
 }
 
 /* At most what is left, and no UTF-8 sequence of it halved. */
@@ -539,13 +520,19 @@ static void read_evidence(struct quarantine_due *due, const redisReply *reply)
 
 /*
  * With a scope each of its keys is followed by that for all. An entry for all
- * may end before who wants no more of this mail wants it again.
+ * may end before who wants no more of this mail wants it again; so may one of
+ * the whole domain, where it is about all mail.
  */
+static bool is_about(const struct quarantine_due *due, size_t index)
+{
+    return quarantine_due_is_for_all(due)
+               ? index == due->lists_asked / 2
+               : due->scope.length == 0 || index % 2 == 0;
+}
+
 static bool read_lists(struct quarantine_look *look, struct quarantine_due *due,
                        struct error *error)
 {
-    const bool has_scope = due->scope.length > 0;
-
     for (size_t i = 0; i < due->lists_asked; i++) {
         int64_t exists;
 
@@ -554,10 +541,30 @@ static bool read_lists(struct quarantine_look *look, struct quarantine_due *due,
         }
         if (exists > 0 && i < due->lists_asked / 2) {
             due->is_allowed = true;
-        } else if (exists > 0 && !(has_scope && i % 2 == 1)) {
+        } else if (exists > 0 && is_about(due, i)) {
             due->is_listed = true;
         }
     }
+    return true;
+}
+
+/* An entry of policy for failures may end: it gives way to a request. */
+static bool read_request(struct quarantine_look *look,
+                         struct quarantine_due *due, struct error *error)
+{
+    redisReply *reply = take(look, error);
+
+    if (reply == NULL) {
+        return false;
+    }
+    due->waits =
+        reply->type == REDIS_REPLY_STRING &&
+        reason_names_request((struct text){reply->str, (size_t)reply->len});
+    if (text_is(element(reply, 0), "policy") &&
+        !reason_names_request(element(reply, 1))) {
+        due->is_listed = false;
+    }
+    freeReplyObject(reply);
     return true;
 }
 
@@ -577,7 +584,8 @@ static bool read_case(struct quarantine_look *look, struct quarantine_due *due,
     }
     read_evidence(due, evidence);
     freeReplyObject(evidence);
-    return read_lists(look, due, error);
+    return read_lists(look, due, error) &&
+           (due->scope.length > 0 || read_request(look, due, error));
 }
 
 bool quarantine_look_cases(struct quarantine_look *look,

@@ -135,6 +135,13 @@ bool reason_parse(struct text name, enum reason *reason)
     return false;
 }
 
+bool reason_names_request(struct text name)
+{
+    enum reason reason;
+
+    return reason_parse(name, &reason) && reason_is_request(reason);
+}
+
 const char *failure_type_name(enum failure_type type)
 {
     return type_names[type];

@@ -515,21 +515,45 @@ static void put_no_escalation(struct making *making, struct text address)
     }
 }
 
-/* Somebody has decided about an address: nothing is due of it any more. */
-static void put_settled(struct making *making, enum settling settling,
-                        const struct mailbox_pattern *pattern)
+static void put_settled_of(struct making *making, enum settling settling,
+                           struct text address)
 {
-    struct text address = {pattern->text, pattern->length};
     bool ours = is_by_policy(making->event);
 
-    if (settling == SETTLE_NOTHING || pattern->kind != MAILBOX_PATTERN_EXACT) {
-        return;
-    }
     making_settle(making, address, ours || settling == SETTLE_STRIKES);
     if (ours) {
         put_escalation(making, address);
     } else if (making->event->type == EVENT_SUPPRESSION_REMOVED) {
         put_no_escalation(making, address);
+    }
+}
+
+/*
+ * Somebody has decided about an address: nothing is due of it any more. A
+ * policy that has decided about failures has not about a request; what it
+ * suppresses on request needs no failures.
+ */
+static void put_settled(struct making *making, enum settling settling,
+                        const struct mailbox_pattern *pattern)
+{
+    struct text address = {pattern->text, pattern->length};
+    struct text scope = making->scope;
+
+    if (settling == SETTLE_NOTHING || pattern->kind != MAILBOX_PATTERN_EXACT) {
+        return;
+    }
+    if (scope.length > 0 || !is_by_policy(making->event)) {
+        put_settled_of(making, settling, address);
+    } else if (!reason_names_request(making->event->suppression_reason)) {
+        put_settled_of(making, settling, address);
+        return;
+    } else {
+        making_settle(making, address, true);
+    }
+    if (scope.length == 0) {
+        making->scope = text_of(STORE_SCOPE_ALL);
+        put_settled_of(making, settling, address);
+        making->scope = scope;
     }
 }
 
@@ -574,17 +598,20 @@ static void put_list(struct making *making, const struct effect_row *row)
 
 /*
  * An outcome is about the list for all, however much it was sent in a scope,
- * unless it is a request: nobody asks to be unreachable.
+ * unless it is a request: nobody asks to be unreachable. A request about the
+ * list for all stands apart, as no delivery ends it.
  */
 static struct text scope_of(const struct event *event)
 {
-    enum reason reason;
-    bool is_about_scope =
-        rows[event->type].count == NULL ||
-        (reason_parse(event->reason, &reason) && reason_is_request(reason));
+    bool is_outcome = rows[event->type].count != NULL;
+    bool asked = reason_names_request(event->reason);
 
-    return is_about_scope && store_scope_is_valid(event->scope) ? event->scope
-                                                                : text_of(NULL);
+    if ((asked || !is_outcome) && store_scope_is_valid(event->scope)) {
+        return event->scope;
+    }
+    return asked && (is_outcome || event->type == EVENT_SUPPRESSION_WITHHELD)
+               ? text_of(STORE_SCOPE_ALL)
+               : text_of(NULL);
 }
 
 static void begin(struct making *making)

@@ -41,6 +41,12 @@ void making_forgotten(struct making *making)
     if (making_key(making, STORE_DUE, text_of(NULL))) {
         making_join(making_put(making, EFFECT_SET, NULL, text_of("")),
                     recipient, "", text_of(NULL));
+        making_join(making_put(making, EFFECT_SET, NULL, text_of("")),
+                    recipient, " ", text_of(STORE_SCOPE_ALL));
+    }
+    if (store_key_strikes(making->prefix, making->bucket,
+                          text_of(STORE_SCOPE_ALL), recipient, &making->key)) {
+        making_put(making, EFFECT_DELETE, NULL, text_of(""));
     }
     if (making_knows(making->event->pseudonym) &&
         making_key(making, STORE_FORGOTTEN, text_of(NULL))) {

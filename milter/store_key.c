@@ -81,6 +81,11 @@ bool store_scope_is_valid(struct text scope)
     return scope.length > 0 && scope.length <= STORE_SCOPE_MAX;
 }
 
+static bool is_slot(struct text scope)
+{
+    return text_is(scope, STORE_SCOPE_ALL) || store_scope_is_valid(scope);
+}
+
 static bool append_scope(struct store_key *key, const char *scope)
 {
     if (scope == NULL || scope[0] == '\0') {
@@ -152,7 +157,7 @@ bool store_key_strikes(const char *prefix, unsigned bucket, struct text scope,
     if (scope.length == 0) {
         return store_key_history(prefix, bucket, STORE_STRIKES, address, key);
     }
-    return store_scope_is_valid(scope) && address.length > 0 &&
+    return is_slot(scope) && address.length > 0 &&
            begin_history(key, prefix, bucket) &&
            append_string(key, "strikes@") && append(key, scope) &&
            append_string(key, ":") && append(key, address);
@@ -172,7 +177,7 @@ static void split(struct text text, char byte, struct text *before,
     }
     *before = text;
     *scope = (struct text){NULL, 0};
-    if (store_scope_is_valid(behind)) {
+    if (is_slot(behind)) {
         before->length = at;
         *scope = behind;
     }

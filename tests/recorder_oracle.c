@@ -26,6 +26,7 @@ struct fold {
     const json_t *event;
     const char *type, *at, *recipient, *domain;
     int64_t seconds;
+    bool for_all; /* what was requested of the list for all */
 };
 
 static const char *member(const struct fold *fold, const char *name)
@@ -182,18 +183,33 @@ static void fold_outcome(const struct fold *fold, const char *key,
 
 /* ---- strikes ---- */
 
-/* Whose list it is about; NULL: that for all. */
+static bool is_request(const struct fold *fold, const char *name)
+{
+    const char *reason = member(fold, name);
+
+    return reason != NULL && (strcmp(reason, "complaint") == 0 ||
+                              strcmp(reason, "unsubscribe") == 0);
+}
+
+/* Whose list it is about; NULL: that for all, "*": and it is a request. */
 static const char *scope_of(const struct fold *fold)
 {
-    const char *reason = member(fold, "reason");
+    bool is_outcome =
+        is_type(fold, "delivery delay bounce expiration out_of_band feedback "
+                      "reception rejection suppressed would_suppress");
 
-    if (!is_type(fold, "delivery delay bounce expiration out_of_band feedback "
-                       "reception rejection suppressed would_suppress") ||
-        (reason != NULL && (strcmp(reason, "complaint") == 0 ||
-                            strcmp(reason, "unsubscribe") == 0))) {
-        return member(fold, "scope");
+    if (fold->for_all) {
+        return "*";
     }
-    return NULL;
+    if (member(fold, "scope") != NULL) {
+        return is_outcome && !is_request(fold, "reason")
+                   ? NULL
+                   : member(fold, "scope");
+    }
+    return is_request(fold, "reason") &&
+                   (is_outcome || is_type(fold, "suppression_withheld"))
+               ? "*"
+               : NULL;
 }
 
 #define SCOPED_SIZE 400
@@ -650,16 +666,34 @@ static void climb(const struct fold *fold, const char *key)
     }
 }
 
+/* Of one of the two sets of strikes about the list for all, or of a scope's. */
+static void decide(const struct fold *fold, const char *address, bool strikes,
+                   bool step)
+{
+    char name[SCOPED_SIZE];
+    struct store_key key;
+
+    settle(fold, address, strikes);
+    (void)key_of(fold, address, STORE_RECIPIENT, address, &key);
+    if (step) {
+        climb(fold, key.text);
+    }
+    if (is_type(fold, "suppression_removed")) {
+        oracle_set(fold->store, key.text, scoped(fold, "escalation", "@", name),
+                   NULL);
+        oracle_set(fold->store, key.text,
+                   scoped(fold, "escalated_at", "@", name), NULL);
+    }
+}
+
 static void fold_list(const struct fold *fold)
 {
     const char *origin = member(fold, "suppression_origin");
     bool foreign = strcmp(or_dash(member(fold, "origin")), "redis") == 0;
-    bool exact;
     bool added = strcmp(fold->type, "suppression_added") == 0;
     bool ours = added && origin != NULL && strcmp(origin, "policy") == 0;
     struct mailbox_pattern pattern;
     struct store_key key;
-    char name[SCOPED_SIZE];
 
     assert_int_not_equal(
         mailbox_parse_pattern(text_of(member(fold, "suppression_pattern")),
@@ -676,20 +710,17 @@ static void fold_list(const struct fold *fold)
     } else if (!foreign && json_object_get(fold->store, key.text) == NULL) {
         write_entry(fold, key.text, &pattern);
     }
-    exact = pattern.kind == MAILBOX_PATTERN_EXACT && !foreign;
-    if (exact && (added || is_type(fold, "suppression_removed allow_added"))) {
-        settle(fold, pattern.text, ours || !added);
-    }
-    if (exact && ours) {
-        climb(fold,
-              key_of(fold, pattern.text, STORE_RECIPIENT, pattern.text, &key));
-    }
-    if (exact && is_type(fold, "suppression_removed")) {
-        (void)key_of(fold, pattern.text, STORE_RECIPIENT, pattern.text, &key);
-        oracle_set(fold->store, key.text, scoped(fold, "escalation", "@", name),
-                   NULL);
-        oracle_set(fold->store, key.text,
-                   scoped(fold, "escalated_at", "@", name), NULL);
+    if (pattern.kind == MAILBOX_PATTERN_EXACT && !foreign &&
+        (added || is_type(fold, "suppression_removed allow_added"))) {
+        struct fold requests = *fold;
+        bool asked = ours && is_request(fold, "suppression_reason");
+
+        requests.for_all = true;
+        decide(fold, pattern.text, ours || !added,
+               ours && (!asked || member(fold, "scope") != NULL));
+        if (member(fold, "scope") == NULL && (!ours || asked)) {
+            decide(&requests, pattern.text, ours || !added, ours);
+        }
     }
     fold_stats(fold, pattern.kind == MAILBOX_PATTERN_DOMAIN ||
                              pattern.kind == MAILBOX_PATTERN_SUBDOMAINS
@@ -741,6 +772,7 @@ static void fold_forgotten(const struct fold *fold)
                                                STORE_EVIDENCE};
     const char *who = fold->recipient;
     const char *queue_id = member(fold, "queue_id");
+    struct fold requests = *fold;
     struct store_key key;
     char waiting[400];
 
@@ -749,6 +781,8 @@ static void fold_forgotten(const struct fold *fold)
     }
     oracle_set(fold->store, key_of(fold, who, STORE_DUE, NULL, &key), who,
                NULL);
+    requests.for_all = true;
+    settle(&requests, who, true);
     oracle_set(fold->store, key_of(fold, who, STORE_FORGOTTEN, NULL, &key),
                member(fold, "pseudonym"), fold->at);
     if (scope_of(fold) != NULL) {

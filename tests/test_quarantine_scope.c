@@ -27,19 +27,27 @@ static struct policies *put_scope(struct world *world)
     return &set->scopes[0].policies;
 }
 
-/* In the scope news, as if by us. */
-static void put_request(struct world *world, const char *address,
-                        const char *reason)
+/* As if by us. */
+static void put_request_of(struct world *world, const char *scope,
+                           const char *address, const char *reason)
 {
     struct store_key strikes;
     char field[64];
+    char due_by[64];
 
-    assert_true(store_key_strikes("nixie:", bucket_of(address), text_of("news"),
+    assert_true(store_key_strikes("nixie:", bucket_of(address), text_of(scope),
                                   text_of(address), &strikes));
-    (void)snprintf(field, sizeof field, "%s news", address);
+    (void)snprintf(field, sizeof field, "%s %s", address, scope);
+    (void)snprintf(due_by, sizeof due_by, "due_by@%s", scope);
     REDIS(world, "HSET", BUCKET_KEY(DUE, address), field, reason);
-    REDIS(world, "HSET", KEY(RECIPIENT, address), "due_by@news", me(world));
+    REDIS(world, "HSET", KEY(RECIPIENT, address), due_by, me(world));
     REDIS(world, "ZADD", strikes.text, "1", "1");
+}
+
+static void put_request(struct world *world, const char *address,
+                        const char *reason)
+{
+    put_request_of(world, "news", address, reason);
 }
 
 static void take_request(struct world *world, const char *address)
@@ -47,6 +55,8 @@ static void take_request(struct world *world, const char *address)
     char field[64];
 
     (void)snprintf(field, sizeof field, "%s news", address);
+    REDIS(world, "HDEL", BUCKET_KEY(DUE, address), field);
+    (void)snprintf(field, sizeof field, "%s *", address);
     REDIS(world, "HDEL", BUCKET_KEY(DUE, address), field);
     (void)count_lines(world);
     world->applied = json_array_size(world->lines);
@@ -93,6 +103,83 @@ static void a_request_suppresses_in_its_scope(void **state)
         REDIS(world, "DEL", key);
     }
     expect_end(world, sizeof rows / sizeof rows[0]);
+}
+
+/* What may end before who asked changes their mind does not hold it up. */
+static void a_request_of_all_mail_gives_way_to_few_entries(void **state)
+{
+    static const struct {
+        const char *address, *list, *origin, *reason, *outcome;
+    } rows[] = {
+        {"1@example.org", "none", "-", "-", "suppression_added"},
+        {"2@example.org", "suppress:2@example.org", "policy", "mailbox_full",
+         "suppression_added"},
+        {"3@example.org", "suppress:3@example.org", "policy", "unsubscribe",
+         "entry"},
+        {"4@example.org", "suppress:4@example.org", "command", "mailbox_full",
+         "entry"},
+        {"5@example.org", "suppress:@example.org", "command", "mailbox_full",
+         "suppression_added"},
+        {"6@example.org", "allow:@example.org", "command", "-", "allow"},
+    };
+    struct world *world = *state;
+
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        bool added = rows[i].outcome[0] == 's';
+        char key[80];
+        char json[200];
+
+        (void)snprintf(key, sizeof key, "nixie:%s", rows[i].list);
+        REDIS(world, "HSET", key, "origin", rows[i].origin, "reason",
+              rows[i].reason);
+        put_request_of(world, "*", rows[i].address, "complaint");
+        run(world);
+        (void)snprintf(json, sizeof json,
+                       "{\"recipient\": \"%s\", \"scope\": null, "
+                       "\"reason\": \"complaint\", \"strikes\": 1, "
+                       "\"%s\": \"%s\"}",
+                       rows[i].address, added ? "type" : "withheld_by",
+                       rows[i].outcome);
+        expect_line(world, i, json);
+        take_request(world, rows[i].address);
+        REDIS(world, "DEL", key);
+    }
+    REDIS(world, "SET", "nixie:suppress:7@example.org", "by hand");
+    put_request_of(world, "*", "7@example.org", "complaint");
+    run(world);
+    expect_withheld(world, sizeof rows / sizeof rows[0], "7@example.org",
+                    "entry");
+    take_request(world, "7@example.org");
+    expect_end(world, sizeof rows / sizeof rows[0] + 1);
+}
+
+static void failures_wait_for_what_is_requested(void **state)
+{
+    struct world *world = *state;
+
+    put_due(world, "1@example.org", "user_unknown");
+    put_request_of(world, "*", "1@example.org", "complaint");
+    run(world);
+    expect_added(world, 0, "1@example.org");
+    expect_line(world, 0, "{\"reason\": \"complaint\"}");
+    assert_int_equal(count_lines(world), 1);
+    take_request(world, "1@example.org");
+    run(world);
+    expect_line(world, 1, "{\"reason\": \"user_unknown\"}");
+    apply(world);
+    expect_end(world, 2);
+}
+
+static void only_requests_stand_among_requests(void **state)
+{
+    struct world *world = *state;
+
+    put_request_of(world, "*", "1@example.org", "user_unknown");
+    put_due(world, "1@example.org", "mailbox_full");
+    run(world);
+    expect_line(world, 0, "{\"reason\": \"mailbox_full\"}");
+    apply(world);
+    expect_end(world, 1);
 }
 
 static void a_scope_has_steps_of_its_own(void **state)
@@ -160,6 +247,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         IN_WORLD(a_request_suppresses_in_its_scope),
+        IN_WORLD(a_request_of_all_mail_gives_way_to_few_entries),
+        IN_WORLD(failures_wait_for_what_is_requested),
+        IN_WORLD(only_requests_stand_among_requests),
         IN_WORLD(a_scope_has_steps_of_its_own),
         IN_WORLD(failures_go_by_the_scope_to_the_list_for_all),
     };

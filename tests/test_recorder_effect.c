@@ -18,6 +18,7 @@
 #define STRIKES  "nixie:{00}:strikes:ann@example.org"
 #define EVIDENCE "nixie:{00}:evidence:ann@example.org"
 #define DUE      "nixie:{00}:due"
+#define REQUESTS "nixie:{00}:strikes@*:ann@example.org"
 #define WAITING  "nixie:{20}:waiting:example.org"
 #define HOUR     "nixie:{20}:hour:2026110219"
 #define DOWN     "nixie:{20}:due"
@@ -55,6 +56,10 @@
     "set " ANN " due_by \n"                                                    \
     "set " ANN " due_at \n"                                                    \
     "set " DUE " ann@example.org \n"
+#define SETTLED_REQUESTS                                                       \
+    "set " ANN " due_by@* \n"                                                  \
+    "set " ANN " due_at@* \n"                                                  \
+    "set " DUE " ann@example.org * \n"
 #define IN_HOUR(what)                                                          \
     "add " HOUR " example.org|" what " 1\n"                                    \
     "add " HOUR " |" what " 1\n"                                               \
@@ -157,8 +162,8 @@ static const struct event_row {
                 "set nixie:suppress:ann@example.org mode observe\n"
                 "expire nixie:suppress:ann@example.org  1796240582\n"
                 "set nixie:{00}:known suppress:ann@example.org "
-                "3f31ac846f672c3a 1796240582\n" SETTLED "add " STATS
-                " suppression_added 1\n"},
+                "3f31ac846f672c3a 1796240582\n" SETTLED SETTLED_REQUESTS
+                "add " STATS " suppression_added 1\n"},
     {.name = "an entry without fields has the time it was added",
      .type = EVENT_SUPPRESSION_UPDATED,
      .pattern = "@example.org",
@@ -180,7 +185,8 @@ static const struct event_row {
      .effects = "delete nixie:allow:ann@example.org  \n"
                 "set nixie:allow:ann@example.org added_at " AT "\n"
                 "set nixie:{00}:known allow:ann@example.org " BARE "\n" SETTLED
-                "delete " STRIKES "  \n"
+                "delete " STRIKES "  \n" SETTLED_REQUESTS "delete " REQUESTS
+                "  \n"
                 "add " STATS " allow_added 1\n"},
     {.name = "and deleted",
      .type = EVENT_ALLOW_REMOVED,
@@ -338,7 +344,10 @@ static const struct event_row {
                 "set nixie:{00}:known suppress:ann@example.org \n" SETTLED
                 "delete " STRIKES "  \n"
                 "set " ANN " escalation \n"
-                "set " ANN " escalated_at \n"
+                "set " ANN " escalated_at \n" SETTLED_REQUESTS
+                "delete " REQUESTS "  \n"
+                "set " ANN " escalation@* \n"
+                "set " ANN " escalated_at@* \n"
                 "add " STATS " suppression_removed 1\n"},
     {.name = "what somebody else has done in Redis only counts",
      .type = EVENT_SUPPRESSION_REMOVED,
@@ -352,6 +361,31 @@ static const struct event_row {
      .reason = "mailbox_full",
      .effects = SETTLED "delete " STRIKES "  \n"
                         "add " STATS " suppression_withheld|mailbox_full 1\n"},
+    {.name = "a request that is withheld is not due, failures may be",
+     .type = EVENT_SUPPRESSION_WITHHELD,
+     .recipient = "ann@example.org",
+     .domain = "example.org",
+     .reason = "complaint",
+     .effects =
+         SETTLED_REQUESTS "delete " REQUESTS "  \n"
+                          "add " STATS " suppression_withheld|complaint 1\n"},
+    {.name = "an entry of ours on request ends all that is due",
+     .type = EVENT_SUPPRESSION_ADDED,
+     .pattern = "ann@example.org",
+     .origin = "policy",
+     .suppression_reason = "unsubscribe",
+     .effects =
+         "is nixie:suppress:ann@example.org origin policy\n"
+         "?unless nixie:suppress:ann@example.org added_at " AT "\n"
+         "?delete nixie:suppress:ann@example.org  \n"
+         "absent nixie:suppress:ann@example.org  \n"
+         "?set nixie:suppress:ann@example.org reason unsubscribe\n"
+         "?set nixie:suppress:ann@example.org origin policy\n"
+         "?set nixie:suppress:ann@example.org added_at " AT "\n" SETTLED
+         "delete " STRIKES "  \n" SETTLED_REQUESTS "delete " REQUESTS "  \n"
+         "add " ANN " escalation@* 1\n"
+         "last " ANN " escalated_at@* " AT "\n"
+         "add " STATS " suppression_added 1\n"},
     {.name = "nothing is known of whom is forgotten",
      .type = EVENT_RECIPIENT_FORGOTTEN,
      .recipient = "ann@example.org",
@@ -360,6 +394,8 @@ static const struct event_row {
                 "delete " STRIKES "  \n"
                 "delete nixie:{00}:evidence:ann@example.org  \n"
                 "set nixie:{00}:due ann@example.org \n"
+                "set nixie:{00}:due ann@example.org * \n"
+                "delete " REQUESTS "  \n"
                 "add " STATS " recipient_forgotten 1\n"},
     {.name = "a domain goes down",
      .type = EVENT_DOMAIN_DOWN,

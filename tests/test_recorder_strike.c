@@ -30,15 +30,16 @@
 /* or has ended */
 #define LONG_AGO_S INT64_C(1000000000)
 
-#define ANN       "ann@example.org"
-#define RECIPIENT "nixie:{00}:recipient:" ANN
-#define STRIKES   "nixie:{00}:strikes:" ANN
-#define EVIDENCE  "nixie:{00}:evidence:" ANN
-#define DUE       "nixie:{00}:due"
-#define DOMAIN    "nixie:{20}:domain:example.org"
-#define WAITING   "nixie:{20}:waiting:example.org"
-#define DOWN      "nixie:{20}:due"
-#define LIST      "nixie:suppress:" ANN
+#define ANN               "ann@example.org"
+#define RECIPIENT         "nixie:{00}:recipient:" ANN
+#define STRIKES           "nixie:{00}:strikes:" ANN
+#define STRIKES_OF(scope) "nixie:{00}:strikes" scope ":" ANN
+#define EVIDENCE          "nixie:{00}:evidence:" ANN
+#define DUE               "nixie:{00}:due"
+#define DOMAIN            "nixie:{20}:domain:example.org"
+#define WAITING           "nixie:{20}:waiting:example.org"
+#define DOWN              "nixie:{20}:due"
+#define LIST              "nixie:suppress:" ANN
 
 struct world {
     struct redis_server *server;
@@ -274,6 +275,17 @@ static void list_changes(struct world *world, enum event_type type,
     happen(world, &event);
 }
 
+static void happens_in_news(struct world *world, enum event_type type,
+                            int64_t at_s)
+{
+    struct event event;
+
+    event_init(&event, type, at_s * 1000000);
+    event.suppression_pattern = text_of(ANN);
+    event.scope = text_of("news");
+    happen(world, &event);
+}
+
 static const char *get(struct world *world, const char *key, const char *field)
 {
     return oracle_get(world->found, key, field);
@@ -462,6 +474,73 @@ static void a_hard_failure_is_due_at_once(void **state)
     assert_string_equal(get(world, RECIPIENT, "due_by"), INSTANCE);
 }
 
+static void complains(struct world *world, int64_t at_s, const char *reason,
+                      const char *scope)
+{
+    struct event event;
+
+    ann(&event, EVENT_FEEDBACK, at_s);
+    event.reason = text_of(reason);
+    event.scope = text_of(scope);
+    event.counted = 1;
+    event.strike_limit = 1;
+    happen(world, &event);
+}
+
+/* The recorder may lag, and a report may be told of late. */
+static void no_delivery_ends_a_request(void **state)
+{
+    static const struct {
+        const char *reason, *scope, *due;
+    } rows[] = {
+        {"complaint", NULL, ANN " *"},
+        {"unsubscribe", NULL, ANN " *"},
+        {"complaint", "news", ANN " news"},
+    };
+    struct world *world = *state;
+
+    for (size_t i = 0; i < 3 * sizeof rows / sizeof rows[0]; i++) {
+        const char *scope = rows[i / 3].scope;
+        const char *due = rows[i / 3].due;
+        int64_t at_s = BASE_S + (int64_t)i * DAY;
+
+        complains(world, at_s, rows[i / 3].reason, scope);
+        is_delivered(world, at_s + (int64_t)(i % 3) - 1);
+        is_delivered(world, at_s + 2);
+        assert_exact(world);
+        assert_string_equal(get(world, DUE, due), rows[i / 3].reason);
+        assert_null(get(world, DUE, ANN));
+        assert_int_equal(
+            members(world, scope != NULL && strcmp(scope, "news") == 0
+                               ? STRIKES_OF("@news")
+                               : STRIKES_OF("@*")),
+            2); /* it, and when it ends */
+        list_changes(world, EVENT_SUPPRESSION_REMOVED, "command", at_s + 3);
+        happens_in_news(world, EVENT_SUPPRESSION_REMOVED, at_s + 3);
+        assert_exact(world);
+        assert_null(get(world, DUE, due));
+        assert_int_equal(members(world, STRIKES_OF("@*")), 0);
+    }
+}
+
+/* What fails for a week must not take the place of what is for good. */
+static void a_failure_that_is_due_leaves_a_request_due(void **state)
+{
+    struct world *world = *state;
+
+    fails(world, EVENT_BOUNCE, BASE_S, "a", 1);
+    complains(world, BASE_S + 1, "complaint", NULL);
+    assert_exact(world);
+    assert_string_equal(get(world, DUE, ANN), "mailbox_full");
+    assert_string_equal(get(world, DUE, ANN " *"), "complaint");
+    list_changes(world, EVENT_SUPPRESSION_ADDED, "policy", BASE_S + 2);
+    assert_exact(world);
+    assert_null(get(world, DUE, ANN));
+    assert_string_equal(get(world, DUE, ANN " *"), "complaint");
+    assert_int_equal(members(world, STRIKES), 0);
+    assert_int_equal(members(world, STRIKES_OF("@*")), 2);
+}
+
 static void what_does_not_count_is_no_strike(void **state)
 {
     struct world *world = *state;
@@ -491,7 +570,7 @@ static void messages_are_told_apart_by_what_is_known(void **state)
         event.queue_id = text_of(NULL);
         event.message_id = text_of(i == 0 ? long_id : NULL);
         event.envelope_id = text_of(i == 1 ? "envelope" : NULL);
-        event.reason = text_of("complaint");
+        event.reason = text_of("mailbox_full");
         event.counted = 1;
         event.strike_limit = 9;
         happen(world, &event);
@@ -823,7 +902,8 @@ static void make_change(struct world *world, struct event *event,
         text_of(chance(world, 5) == 0 ? made->pattern : made->recipient);
     event->suppression_origin = text_of(ONE_OF(world, "policy", "command"));
     event->origin = text_of(ONE_OF(world, "redis", "command", "policy"));
-    event->suppression_reason = text_of("user_unknown");
+    event->suppression_reason =
+        text_of(ONE_OF(world, "user_unknown", "complaint", "unsubscribe"));
     event->suppression_evidence =
         text_of(chance(world, 2) == 0 ? "one | two" : NULL);
     event->scope = text_of(chance(world, 4) == 0 ? "news" : NULL);
@@ -905,6 +985,8 @@ static void anything_happens(struct world *world, int64_t at_s)
     } else if (type >= EVENT_SUPPRESSION_ADDED && type <= EVENT_ALLOW_REMOVED &&
                type != EVENT_SUPPRESSION_WITHHELD) {
         make_change(world, &event, &made);
+    } else if (type == EVENT_SUPPRESSION_WITHHELD) {
+        event.reason = text_of(ONE_OF(world, "complaint", "user_unknown"));
     } else if (type == EVENT_RECIPIENT_FORGOTTEN) {
         event.pseudonym = text_of("someone@d0.example");
         event.scope = text_of(ONE_OF(world, "news", "bills", NULL));
@@ -1019,6 +1101,8 @@ int main(void)
         BOTH_WAYS(a_delivery_told_of_late_leaves_what_failed_since),
         BOTH_WAYS(who_is_due_is_left_to_the_first_for_ten_minutes),
         BOTH_WAYS(a_hard_failure_is_due_at_once),
+        BOTH_WAYS(no_delivery_ends_a_request),
+        BOTH_WAYS(a_failure_that_is_due_leaves_a_request_due),
         BOTH_WAYS(what_does_not_count_is_no_strike),
         BOTH_WAYS(messages_are_told_apart_by_what_is_known),
         BOTH_WAYS(the_life_of_strikes_is_never_made_shorter),

@@ -146,6 +146,23 @@ def test_a_complaint_suppresses_for_good(stack, elsewhere):
     assert entry(stack, "ann@a.test")["reason"] == "complaint"
 
 
+def test_no_delivery_takes_a_complaint_back(stack, elsewhere):
+    """All are applied before anything is decided."""
+    for name, order in (("ann", (0, 1)), ("ben", (1, 0))):
+        for later in order:
+            when = now() - 60 + later
+            if later:
+                elsewhere.deliver(f"{name}@a.test", when)
+            else:
+                elsewhere.complain(f"{name}@a.test", when)
+    elsewhere.fail("cy@a.test", now() - 60)
+    elsewhere.complain("cy@a.test", now() - 50)
+    put(stack, elsewhere)
+    for name in ("ann", "ben", "cy"):
+        assert entry(stack, f"{name}@a.test")["reason"] == "complaint"
+        assert ttl(stack, f"{name}@a.test") == -1
+
+
 # ---- lists ----
 
 def test_an_allowed_recipient_is_not_suppressed(stack, elsewhere):

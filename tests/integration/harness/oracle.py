@@ -71,12 +71,18 @@ def reason_of(event):
     return event.get("reason")
 
 
+REQUESTS = "complaint", "unsubscribe"
+
+
 def scope_of(event):
-    """Whose list it is about, "" being that for all: a request's is its own."""
-    if event["type"] in COUNTS and event.get("reason") not in (
-            "complaint", "unsubscribe"):
-        return ""
-    return event.get("scope", "")
+    """Whose list it is about, "" being that for all, "*" its requests."""
+    asked = event.get("reason") in REQUESTS
+    outcome = event["type"] in COUNTS
+    if event.get("scope"):
+        return "" if outcome and not asked else event["scope"]
+    if asked and (outcome or event["type"] == "suppression_withheld"):
+        return "*"
+    return ""
 
 
 def scoped(name, scope, between="@"):
@@ -168,14 +174,18 @@ class Store:
         ours = added and event.get("suppression_origin") == "policy"
         if is_address(pattern) and event["type"] in (
                 "suppression_added", "suppression_removed", "allow_added"):
-            scope = scope_of(event)
-            self.settle(pattern, scope, strikes=ours or not added)
+            asked = ours and event["suppression_reason"] in REQUESTS
+            scopes = [event.get("scope", "")]
+            if not scopes[0] and (asked or not ours):
+                scopes.append("*")
+            for scope in scopes:
+                self.settle(pattern, scope, strikes=ours or not added)
+                if event["type"] == "suppression_removed":
+                    for name in ("escalation", "escalated_at"):
+                        self.hash("recipient", pattern).pop(
+                            scoped(name, scope), None)
             if ours:
-                self.climb(event, self.hash("recipient", pattern))
-            if event["type"] == "suppression_removed":
-                for name in ("escalation", "escalated_at"):
-                    self.hash("recipient", pattern).pop(scoped(name, scope),
-                                                        None)
+                self.climb(event, self.hash("recipient", pattern), scopes[-1])
         self.stats(event, owner)
         self.reached(event, owner)
 
@@ -195,8 +205,8 @@ class Store:
                 event["timestamp"]
             self.hash("waiting", domain).pop(
                 f"{event.get('queue_id')} {owner}", None)
-            if scope_of(event):
-                self.settle(owner, scope_of(event), strikes=True)
+            for scope in {"*", scope_of(event)} - {""}:
+                self.settle(owner, scope, strikes=True)
         elif kind.startswith("breaker_"):
             owner = domain or "*"
             fields = self.hash("breaker", "", owner)
@@ -251,9 +261,9 @@ class Store:
 
     # ---- what the recipient has of it ----
 
-    def climb(self, event, fields):
+    def climb(self, event, fields, scope):
         """A step of the ladder, unless there was a delivery since."""
-        when, scope = event["timestamp"], scope_of(event)
+        when = event["timestamp"]
         if scope or when > fields.get("last_delivery_at", ""):
             at = scoped("escalated_at", scope)
             self.add(fields, scoped("escalation", scope))
