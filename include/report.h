@@ -62,6 +62,7 @@ enum report_action {
 /* Texts are unknown (NULL) when the report does not have them. */
 struct report_recipient {
     struct text final_recipient, original_recipient; /* bare addresses */
+    struct text actual_recipient; /* behind the final one's alias */
     enum report_action action;
     struct text status;     /* 5.1.1, without comment */
     struct text diagnostic; /* without its type, unfolded */

@@ -20,8 +20,10 @@
 
 struct report_belief {
     struct mailbox original, final; /* as named; "" when there is none */
+    struct mailbox actual;          /* behind the final one, or "" */
     struct mailbox marked;          /* as the mark says */
-    const struct mailbox *sent_to; /* one of the three; its address may be "" */
+    const struct mailbox
+        *sent_to; /* original, final or marked; its address may be "" */
     struct trace_result trace;
 };
 

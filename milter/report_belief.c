@@ -95,6 +95,7 @@ void report_believe(const struct report_believer *believer,
 
     parse(believer, recipient->original_recipient, &belief->original);
     parse(believer, recipient->final_recipient, &belief->final);
+    parse(believer, recipient->actual_recipient, &belief->actual);
     check_trace(believer, report, belief);
     named = belief->original.address[0] != '\0' ? &belief->original
                                                 : &belief->final;

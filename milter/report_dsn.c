@@ -123,10 +123,11 @@ static void set_addresses(struct report_build *build, const struct group *group,
     struct text original =
         report_text_mailbox(build->work, group->values[GROUP_ORIGINAL]);
 
-    if (final.bytes == NULL) {
-        final = report_text_mailbox(build->work, group->values[GROUP_ACTUAL]);
-    }
-    recipient->final_recipient = final;
+    struct text actual =
+        report_text_mailbox(build->work, group->values[GROUP_ACTUAL]);
+
+    recipient->final_recipient = final.bytes == NULL ? actual : final;
+    recipient->actual_recipient = actual;
     recipient->original_recipient = original;
 }
 

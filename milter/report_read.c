@@ -440,6 +440,7 @@ static void keep_recipient(struct report_memory *memory,
                            struct report_recipient *recipient)
 {
     keep(memory, &recipient->final_recipient, REPORT_FIELD_MAX);
+    keep(memory, &recipient->actual_recipient, REPORT_FIELD_MAX);
     keep(memory, &recipient->original_recipient, REPORT_FIELD_MAX);
     keep(memory, &recipient->status, REPORT_FIELD_MAX);
     keep(memory, &recipient->diagnostic, REPORT_FIELD_MAX);

@@ -141,6 +141,14 @@ struct telling {
     struct outcome_facts facts;
 };
 
+static struct text other_than_sent_to(const struct report_belief *belief,
+                                      const struct mailbox *mailbox)
+{
+    return strcmp(mailbox->address, belief->sent_to->address) != 0
+               ? known(mailbox->address)
+               : text_of(NULL);
+}
+
 /* False: nobody is named, or in no form of a mailbox. */
 static bool take_recipient(struct telling *telling)
 {
@@ -155,9 +163,9 @@ static bool take_recipient(struct telling *telling)
     report_believe(&believer, telling->report, telling->recipient, belief);
     event->recipient = known(belief->sent_to->address);
     event->recipient_domain = known(belief->sent_to->domain);
-    if (belief->final.address[0] != '\0' &&
-        strcmp(belief->final.address, belief->sent_to->address) != 0) {
-        event->final_recipient = text_of(belief->final.address);
+    event->final_recipient = other_than_sent_to(belief, &belief->final);
+    if (event->final_recipient.bytes == NULL) {
+        event->final_recipient = other_than_sent_to(belief, &belief->actual);
     }
     return event->recipient.bytes != NULL &&
            event->recipient_domain.bytes != NULL;

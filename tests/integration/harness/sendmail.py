@@ -239,11 +239,11 @@ class Sendmail:
     syntax_errors = (501, 553)
 
     def __init__(self, remote_port, milter_socket=None, milter=MILTER_MC,
-                 extra=""):
+                 extra="", port=None):
         self.root = pathlib.Path(tempfile.mkdtemp(prefix="nixie-sendmail.",
                                                   dir="/run"))
         self.root.chmod(0o755)
-        self.port, self.strict_port = free_port(), free_port()
+        self.port, self.strict_port = port or free_port(), free_port()
         self.process = self.syslog = self.passwords = None
         self.log = self.root / "mail.log"
         self.milter_socket = pathlib.Path(milter_socket or
