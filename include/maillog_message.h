@@ -63,6 +63,15 @@ void maillog_messages_learn(struct maillog_messages *messages,
 void maillog_messages_note(struct maillog_messages *messages,
                            const struct maillog_record *record);
 
+/*
+ * The MTA queued it anew for who stands behind an alias of this recipient:
+ * what nixie saw come in for them goes on under the new id. recipient: normal
+ * form.
+ */
+void maillog_messages_forward(struct maillog_messages *messages,
+                              struct text queue_id, int64_t at_us,
+                              struct text recipient, struct text new_queue_id);
+
 struct maillog_message {
     bool known;               /* anything at all */
     bool seen;                /* nixie saw it come in, for this recipient */

@@ -437,6 +437,44 @@ static bool is_seen(const struct maillog_messages *messages,
     return recipient != NULL && recipient->seen;
 }
 
+/* What the log told of it so far is what the first one has, too. */
+static void copy(struct maillog_messages *messages, const struct message *from,
+                 struct message *to, struct text recipient)
+{
+    struct recipient *forwarded =
+        maillog_table_touch_recipient(messages, to, recipient);
+
+    for (size_t i = 0; i < TEXTS; i++) {
+        if (to->texts[i] == NULL && from->texts[i] != NULL) {
+            maillog_table_set(messages, &to->texts[i], text_of(from->texts[i]),
+                              text_limits[i]);
+        }
+    }
+    to->bulk = to->bulk || from->bulk;
+    to->delay_told = to->delay_told || from->delay_told;
+    if (forwarded != NULL) {
+        forwarded->seen = true;
+    }
+}
+
+void maillog_messages_forward(struct maillog_messages *messages,
+                              struct text queue_id, int64_t at_us,
+                              struct text recipient, struct text new_queue_id)
+{
+    struct message *from;
+    struct message *to;
+
+    (void)pthread_mutex_lock(&messages->lock);
+    /* made first: room for it may be that of another */
+    to = maillog_table_touch(messages, new_queue_id);
+    from = at_time(maillog_table_find(messages, queue_id), at_us);
+    if (to != NULL && from != NULL && from != to && !to->received &&
+        !to->removed && is_seen(from, recipient)) {
+        copy(messages, from, to, recipient);
+    }
+    (void)pthread_mutex_unlock(&messages->lock);
+}
+
 void maillog_messages_find(struct maillog_messages *messages,
                            struct text queue_id, int64_t at_us,
                            struct text recipient, struct text final,

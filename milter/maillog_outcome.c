@@ -433,6 +433,28 @@ static bool is_told_by_our_mta(const struct maillog_record *record)
            memcmp(record->program.bytes, msp, sizeof msp - 1) == 0;
 }
 
+/* "forwarded as 5D0A61103C": its outcome is told under that id. */
+static void note_forwarded(const struct maillog_sources *sources,
+                           const struct maillog_record *record,
+                           struct text recipient)
+{
+    static const char words[] = "forwarded as ";
+    struct text id = record->reply;
+
+    if (id.length < sizeof words - 1) {
+        return;
+    }
+    id.bytes += sizeof words - 1;
+    id.length -= sizeof words - 1;
+    for (size_t i = 0; i < id.length; i++) {
+        if (!is_of_queue_id(id.bytes[i])) {
+            id.length = i;
+        }
+    }
+    maillog_messages_forward(sources->messages, record->queue_id,
+                             record->timestamp_us, recipient, id);
+}
+
 bool maillog_outcome_make(const struct maillog_sources *sources,
                           const struct maillog_record *record,
                           struct text recipient,
@@ -444,7 +466,13 @@ bool maillog_outcome_make(const struct maillog_sources *sources,
     if (record->kind == MAILLOG_REJECTION) {
         return make_rejection(sources, record, recipient, outcome);
     }
-    if (record->forwarded || is_discarded(record) || is_our_refusal(record) ||
+    if (record->forwarded) {
+        if (take_recipient(sources, record, recipient, outcome)) {
+            note_forwarded(sources, record, event->recipient);
+        }
+        return false;
+    }
+    if (is_discarded(record) || is_our_refusal(record) ||
         is_told_by_our_mta(record) || record->queue_id.bytes == NULL ||
         (record->status == MAILLOG_SENT &&
          is_internal(sources->settings, record)) ||

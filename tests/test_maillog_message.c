@@ -487,6 +487,37 @@ static void what_has_left_the_queue_makes_room_first(void **state)
     assert_true(find(*state, START + US, "a@b.example").seen);
 }
 
+static void what_was_seen_is_seen_when_it_is_forwarded(void **state)
+{
+    static const struct {
+        const char *from, *recipient, *to;
+        bool seen;
+    } rows[] = {
+        {QUEUE, "a@b.example", "4F1A2C0B7E", true},
+        {"4F1A2C0B7E", "a@b.example", "4F1A2C0B7F", true}, /* again */
+        {QUEUE, "c@b.example", "4F1A2C0B80", false},
+        {"9F1A2C0B7D", "a@b.example", "4F1A2C0B81", false},
+        {QUEUE, "a@b.example", QUEUE, true},
+        {QUEUE, "a@b.example", "", false},
+    };
+    struct event in = reception(START, "1@example.com", "a@b.example");
+    struct maillog_message found;
+
+    in.trace_nonce = of("00112233aabb");
+    maillog_messages_learn(*state, &in);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        maillog_messages_forward(*state, of(rows[i].from), START + US,
+                                 of(rows[i].recipient), of(rows[i].to));
+        maillog_messages_find(*state, of(rows[i].to), START + 2 * US,
+                              of("a@b.example"), of("far@c.example"), &found);
+        assert_int_equal(found.seen, rows[i].seen);
+        assert_string_equal(found.trace_nonce,
+                            rows[i].seen ? "00112233aabb" : "");
+        assert_string_equal(found.sender,
+                            rows[i].seen ? "app@example.com" : "");
+    }
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -514,6 +545,7 @@ int main(void)
         TEST(a_message_is_seen_for_its_recipients_alone),
         TEST(each_of_very_many_recipients_is_found),
         TEST(what_has_left_the_queue_makes_room_first),
+        TEST(what_was_seen_is_seen_when_it_is_forwarded),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
