@@ -71,6 +71,11 @@ struct maillog_record {
                          logged */
     bool more;        /* Sendmail: the list goes on in another line */
     bool cut;         /* the line is not whole */
+    /* Sendmail, of NOTHING too: which piece of a record the line is, 0: of
+     * none; whose they are; and whether the rest is still to come */
+    int64_t piece;
+    uint64_t pieces;
+    bool unfinished;
 
     /* SUBMISSION, MESSAGE, EXPIRED */
     struct text client_name, client_ip, auth_user;
@@ -102,9 +107,10 @@ struct maillog_parser *maillog_parser_new(int64_t near_us);
 void maillog_parser_free(struct maillog_parser *parser); /* or NULL */
 
 /*
- * line has no newline. With MAILLOG_NOTHING the record has its kind alone. A
- * record of Sendmail in pieces (QID[1]:, QID[2]:, ..) comes with the last of
- * them; one that is only queued or quarantined is no outcome.
+ * line has no newline. With MAILLOG_NOTHING the record has its kind alone, and
+ * what it is a piece of. A record of Sendmail in pieces (QID[1]:, QID[2]:, ..)
+ * comes with the last of them; one that is only queued or quarantined is no
+ * outcome.
  */
 enum maillog_kind maillog_parse(struct maillog_parser *parser, struct text line,
                                 struct maillog_record *record);

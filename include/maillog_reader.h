@@ -10,6 +10,10 @@
  * until it is known not to be the first of such lines, for two seconds at
  * most, by our clock or by the stamps of its own source.
  *
+ * A record of Sendmail in pieces has the place of its first piece. What comes
+ * between them waits as long: the place that an event tells is never behind
+ * the beginning of a record whose event is not there.
+ *
  * Threads  one.
  */
 #ifndef NIXIE_MAILLOG_READER_H

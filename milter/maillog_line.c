@@ -148,6 +148,7 @@ static enum maillog_kind parse_body(struct maillog_parser *parser,
 {
     enum maillog_kind kind = MAILLOG_NOTHING;
 
+    record->piece = 0;
     skip_message_id(&message);
     if (maillog_sendmail_program(head->program)) {
         kind = parse_sendmail(&parser->sendmail, head, message, record);
@@ -177,6 +178,7 @@ enum maillog_kind maillog_parse(struct maillog_parser *parser, struct text line,
     struct text rest = bounded(line, &head.cut);
 
     record->kind = MAILLOG_NOTHING;
+    record->piece = 0;
     if (rest.length == 0) {
         return MAILLOG_NOTHING;
     }

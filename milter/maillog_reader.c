@@ -26,6 +26,8 @@ struct held {
     char *bytes;     /* of the record */
     bool deferral;   /* it waits itself; others wait behind one */
     bool superseded; /* by a later line of the same run */
+    bool unfinished; /* the place of a record whose pieces are still to come */
+    uint64_t pieces; /* whose */
     uint64_t run;
     int64_t until_us; /* by the stamps of the log, or */
     int64_t until_ms; /* by our clock */
@@ -299,30 +301,121 @@ static void supersede(struct maillog_reader *reader, uint64_t run)
     }
 }
 
-/* False: no memory; then it does not wait. */
-static bool hold(struct maillog_reader *reader, const struct maillog_line *line,
-                 const struct maillog_record *record)
+/* False: no memory. The place that it has is kept. */
+static bool fill(struct held *held, const struct maillog_record *record)
 {
-    struct held *held = held_at(reader, reader->held_count);
+    const struct maillog_line line = held->line;
     struct maillog_record kept;
     char *bytes = maillog_record_copy(record, &kept);
 
     if (bytes == NULL) {
         return false;
     }
+    free(held->bytes);
     *held = (struct held){
-        .line = *line,
+        .line = line,
         .record = kept,
         .bytes = bytes,
         .deferral = is_deferral(record),
+        .unfinished = record->piece > 0 && record->unfinished,
+        .pieces = record->pieces,
         .run = run_of(record),
         .until_us = record->timestamp_us + HELD_WAIT_MS * INT64_C(1000),
         .until_ms = clock_monotonic_ms() + HELD_WAIT_MS,
     };
+    return true;
+}
+
+/* False: no memory; then it does not wait. */
+static bool hold(struct maillog_reader *reader, const struct maillog_line *line,
+                 const struct maillog_record *record)
+{
+    struct held *held = held_at(reader, reader->held_count);
+
+    held->line = *line;
     held->line.text = (struct text){NULL, 0};
     held->line.program = (struct text){NULL, 0};
+    if (!fill(held, record)) {
+        return false;
+    }
     reader->held_count++;
     return true;
+}
+
+/* ---- records in pieces --------------------------------------------------- */
+
+/*
+ * The record takes the place of its first piece, before all that came between:
+ * who goes on behind that piece finds the others, and knows them for the rest
+ * of something that is told.
+ */
+static struct held *find_unfinished(struct maillog_reader *reader,
+                                    const struct maillog_line *line,
+                                    const struct maillog_record *record)
+{
+    for (size_t i = 0; i < reader->held_count; i++) {
+        struct held *held = held_at(reader, i);
+
+        if (held->unfinished && held->pieces == record->pieces &&
+            held->line.source == line->source) {
+            return held;
+        }
+    }
+    return NULL;
+}
+
+static void end_unfinished(struct held *held)
+{
+    if (held != NULL) {
+        held->unfinished = false;
+        held->superseded = true;
+    }
+}
+
+/* Of a line that is no whole record. False: it is no such piece. */
+static bool await_pieces(struct maillog_reader *reader,
+                         const struct maillog_line *line,
+                         const struct maillog_record *record)
+{
+    struct held *held;
+
+    if (record->piece == 0) {
+        return false;
+    }
+    held = find_unfinished(reader, line, record);
+    if (record->piece == 1 || !record->unfinished) {
+        end_unfinished(held);
+    }
+    if (record->piece == 1 && record->unfinished &&
+        (reader->held_count < HELD_MAX)) {
+        (void)hold(reader, line, record);
+    }
+    return true;
+}
+
+/* Of one that is whole now. False: it is to be given at its own place. */
+static bool finish_pieces(struct maillog_reader *reader,
+                          const struct maillog_line *line,
+                          const struct maillog_record *record)
+{
+    struct held *held =
+        record->piece == 0 ? NULL : find_unfinished(reader, line, record);
+
+    if (held == NULL || fill(held, record)) {
+        return held != NULL;
+    }
+    end_unfinished(held);
+    return false;
+}
+
+/* ---- their turn ---------------------------------------------------------- */
+
+static bool waits(const struct maillog_reader *reader, const struct held *held)
+{
+    return (held->deferral || held->unfinished) && !held->superseded &&
+           reader->held_count < HELD_MAX &&
+           reader->seen_us[held->line.source % CLOCKS] < held->until_us &&
+           clock_monotonic_ms() < held->until_ms;
 }
 
 static bool give_held(struct maillog_reader *reader)
@@ -330,7 +423,7 @@ static bool give_held(struct maillog_reader *reader)
     struct held *held = held_at(reader, 0);
     bool taken = true;
 
-    if (held->superseded) {
+    if (held->superseded || held->unfinished) {
         (void)take_skip(reader, held->line.before);
     } else {
         taken = give_line(reader, &held->line, &held->record);
@@ -345,12 +438,7 @@ static bool give_held(struct maillog_reader *reader)
 bool maillog_reader_release(struct maillog_reader *reader, bool all)
 {
     while (reader->held_count > 0) {
-        const struct held *held = held_at(reader, 0);
-
-        if (!all && held->deferral && !held->superseded &&
-            reader->held_count < HELD_MAX &&
-            *clock_of(reader, &held->line) < held->until_us &&
-            clock_monotonic_ms() < held->until_ms) {
+        if (!all && waits(reader, held_at(reader, 0))) {
             return true;
         }
         if (!give_held(reader)) {
@@ -374,11 +462,15 @@ bool maillog_reader_line(struct maillog_reader *reader,
     reader->state.lines++;
     if (kind == MAILLOG_NOTHING) {
         reader->state.passed++;
-        return true;
+        return !await_pieces(reader, line, &record) ||
+               maillog_reader_release(reader, false);
     }
     *clock_of(reader, line) = record.timestamp_us;
     if (reader->held_count > 0 && kind == MAILLOG_OUTCOME && record.sendmail) {
         supersede(reader, run_of(&record));
+    }
+    if (finish_pieces(reader, line, &record)) {
+        return maillog_reader_release(reader, false);
     }
     if (reader->held_count > 0 || is_deferral(&record)) {
         if (hold(reader, line, &record)) {

@@ -34,6 +34,17 @@ find_join(struct maillog_sendmail *state, const struct maillog_record *record)
     return NULL;
 }
 
+static uint64_t hash_of(const struct maillog_record *record)
+{
+    uint64_t hash = UINT64_C(14695981039346656037) ^ (uint64_t)record->pid;
+
+    for (size_t i = 0; i < record->queue_id.length; i++) {
+        hash = (hash ^ (unsigned char)record->queue_id.bytes[i]) *
+               UINT64_C(1099511628211); /* FNV-1a */
+    }
+    return hash;
+}
+
 static struct maillog_sendmail_join *
 begin_join(struct maillog_sendmail *state, const struct maillog_record *record)
 {
@@ -89,6 +100,8 @@ bool maillog_sendmail_join(struct maillog_sendmail *state, int64_t piece,
     if (piece == 0) {
         return true;
     }
+    record->piece = piece;
+    record->pieces = hash_of(record);
     join = piece == 1 ? begin_join(state, record) : find_join(state, record);
     if (join == NULL || join->next != piece) {
         if (join != NULL) {
@@ -99,6 +112,7 @@ bool maillog_sendmail_join(struct maillog_sendmail *state, int64_t piece,
     more = goes_on(message);
     append(join, *message);
     join->next++;
+    record->unfinished = more;
     if (more) {
         return false;
     }

@@ -434,7 +434,87 @@ static void a_record_in_pieces_that_waits_is_whole(void **state)
     assert_true(maillog_reader_waits(bench->reader));
     assert_true(maillog_reader_release(bench->reader, true));
     assert_int_equal(bench->got.shown->len, 1);
-    expect(bench, 0, "delay a@x.example 1", 0, 3, 0);
+    expect(bench, 0, "delay a@x.example 1", 0, 2, 0);
+}
+
+#define PIECE(pid, id, number) "sm-mta[" pid "]: " id "[" number "]: "
+#define FIRST(to)                                                              \
+    "to=" to ", delay=00:00:01, xdelay=00:00:01, mailer=esmtp, ..."
+#define MIDDLE     "pri=1, relay=mx. [192.0.2.1], ..."
+#define LAST_SENT  "dsn=2.0.0, stat=Sent (ok)"
+#define LAST_LATER "dsn=4.0.0, reply=451 later, stat=Deferred: 451 later"
+
+/* Two records in pieces, one in the other, and what came between. */
+static const char *const in_pieces[] = {
+    AT("01") PF("3F1A2C0B01", "p1@x.example", PF_LATER),
+    AT("01") PIECE("7", "60215wXk003007", "1")
+        FIRST("<a@x.example>,<b@x.example>"),
+    AT("01") PF("3F1A2C0B02", "p2@x.example", PF_SENT),
+    AT("01") PIECE("8", "60215wXk003008", "1") FIRST("<c@x.example>"),
+    AT("01") "postfix/smtpd[1]: connect from 1.example",
+    AT("02") PIECE("7", "60215wXk003007", "2") MIDDLE,
+    AT("02") SM("9", "60215wXk003009") "<d@x.example>" LATER,
+    AT("02") PIECE("8", "60215wXk003008", "2") MIDDLE,
+    AT("02") PIECE("8", "60215wXk003008", "3") LAST_LATER,
+    AT("02") PF("3F1A2C0B03", "p3@x.example", PF_SENT),
+    AT("02") PIECE("7", "60215wXk003007", "3") LAST_SENT,
+    AT("02") SM("8", "60215wXk003008") "<c@x.example>" SENT,
+    AT("02") SM("7", "60215wXk003007") "<a@x.example>" SENT,
+    AT("03") PIECE("7", "60215wXk003010", "1") FIRST("<e@x.example>"),
+    AT("03") PIECE("7", "60215wXk003010", "2") MIDDLE,
+    AT("03") PIECE("7", "60215wXk003010", "3") LAST_SENT,
+    AT("05") PF("3F1A2C0B04", "p4@x.example", PF_SENT),
+};
+#define IN_PIECES (sizeof in_pieces / sizeof in_pieces[0])
+
+static void begin_afresh(struct bench *bench)
+{
+    g_ptr_array_set_size(bench->got.shown, 0);
+    g_ptr_array_set_size(bench->got.positions, 0);
+    bench->got.allowed = -1;
+    maillog_messages_free(bench->messages);
+    bench->messages = maillog_messages_new();
+    maillog_reader_free(bench->reader);
+    make_reader(bench);
+}
+
+static void what_comes_between_the_pieces_of_a_record_waits(void **state)
+{
+    struct bench *bench = *state;
+
+    assert_true(feed(bench, 0, 1, in_pieces[1]));
+    assert_true(feed(bench, 0, 2, in_pieces[2]));
+    assert_true(feed(bench, 0, 3, in_pieces[5]));
+    assert_true(maillog_reader_release(bench->reader, false));
+    assert_int_equal(bench->got.shown->len, 0);
+    assert_true(feed(bench, 0, 4, in_pieces[10]));
+    assert_false(maillog_reader_waits(bench->reader));
+    assert_int_equal(bench->got.shown->len, 3);
+    expect(bench, 0, "delivery a@x.example 1", 0, 1, 1);
+    expect(bench, 1, "delivery b@x.example 1", 0, 2, 0);
+    expect(bench, 2, "delivery p2@x.example 1", 0, 3, 0);
+}
+
+static void pieces_that_do_not_come_hold_nobody_up_for_long(void **state)
+{
+    struct bench *bench = *state;
+
+    assert_true(feed(bench, 0, 1, in_pieces[1]));
+    assert_true(feed(bench, 0, 2, in_pieces[2]));
+    assert_true(feed(bench, 0, 3, in_pieces[16]));
+    assert_false(maillog_reader_waits(bench->reader));
+    assert_int_equal(bench->got.shown->len, 2);
+    assert_true(feed(bench, 0, 4, in_pieces[5]));
+    assert_true(feed(bench, 0, 5, in_pieces[10])); /* after all */
+    assert_int_equal(bench->got.shown->len, 4);
+    expect(bench, 3, "delivery b@x.example 1", 0, 6, 0);
+    /* one is missing, and one begins anew */
+    assert_true(feed(bench, 0, 6, in_pieces[1]));
+    assert_true(feed(bench, 0, 7, in_pieces[1]));
+    assert_true(maillog_reader_waits(bench->reader));
+    assert_true(feed(bench, 0, 8, in_pieces[10]));
+    assert_false(maillog_reader_waits(bench->reader));
+    assert_int_equal(bench->got.shown->len, 4);
 }
 
 static void who_waits_expires_once_each(void **state)
@@ -610,6 +690,43 @@ static void a_reader_killed_at_any_event_gives_each_once(void **state)
     free_log(&log);
 }
 
+/* Killed between any two lines, and between any two events. */
+static void a_record_in_pieces_is_told_once_whenever_killed(void **state)
+{
+    struct bench *bench = *state;
+    GPtrArray *whole = g_ptr_array_new_with_free_func(g_free);
+    const size_t from_begin[2] = {0, 0};
+    struct log log = {.count = IN_PIECES};
+
+    for (size_t i = 0; i < IN_PIECES; i++) {
+        log.lines[i] = g_strdup(in_pieces[i]);
+    }
+    assert_true(feed_from(bench, &log, from_begin));
+    g_ptr_array_extend_and_steal(whole, bench->got.shown);
+    bench->got.shown = g_ptr_array_new_with_free_func(g_free);
+    assert_int_equal(whole->len, 10);
+    for (size_t kill = 0; kill <= IN_PIECES + whole->len; kill++) {
+        size_t begin[2];
+
+        begin_afresh(bench);
+        bench->got.allowed =
+            kill > IN_PIECES ? (int)(kill - IN_PIECES) - 1 : -1;
+        for (size_t i = 0; i < (kill > IN_PIECES ? IN_PIECES : kill); i++) {
+            if (!feed(bench, 0, i, in_pieces[i])) {
+                break;
+            }
+        }
+        maillog_reader_free(bench->reader);
+        make_reader(bench);
+        bench->got.allowed = -1;
+        resume(bench, begin);
+        assert_true(feed_from(bench, &log, begin));
+        check_same(whole, bench->got.shown);
+    }
+    (void)g_ptr_array_free(whole, TRUE);
+    free_log(&log);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -629,6 +746,9 @@ int main(void)
         TEST(a_refusal_that_a_session_tells_is_told_once),
         TEST(a_refusal_that_no_session_tells_is_told_once),
         TEST(a_record_in_pieces_that_waits_is_whole),
+        TEST(what_comes_between_the_pieces_of_a_record_waits),
+        TEST(pieces_that_do_not_come_hold_nobody_up_for_long),
+        TEST(a_record_in_pieces_is_told_once_whenever_killed),
         TEST(who_waits_expires_once_each),
         TEST(a_reader_killed_at_any_event_gives_each_once),
     };
