@@ -3,6 +3,7 @@
 #include "client_network.h"
 #include "clock.h"
 #include "log.h"
+#include "maillog_flood.h"
 #include "maillog_follow.h"
 #include "maillog_reader.h"
 #include "maillog_resume.h"
@@ -24,12 +25,16 @@
 #define SETTINGS_MS  500
 #define SCHEDULE_MS  (15 * 60 * 1000)
 #define LOG_PAUSE_MS 500
+#define FLOOD_MS     1000 /* between the sums of what has no line */
 
 struct maillog {
     struct maillog_options options;
     struct maillog_follow *follow;
     struct maillog_reader *reader;
     struct outcome_judge *judge;
+    struct maillog_flood *flood;
+    bool flooded; /* since the last sums: counted, and in no line */
+    int64_t flood_ms;
     struct maillog_schedule schedule;
     int64_t look_ms;      /* when the settings are looked at next, */
     int64_t schedule_ms;  /* and when Postfix is asked again */
@@ -164,6 +169,16 @@ static bool tells_sender(const struct maillog *maillog, struct event *event)
     return now;
 }
 
+static bool has_line(struct maillog *maillog, const struct event *event)
+{
+    const struct settings *settings =
+        settings_share_borrow(maillog->options.settings);
+    const int64_t rate = settings->client_event_rate;
+
+    settings_share_return(maillog->options.settings, settings);
+    return maillog_flood_has_line(maillog->flood, rate, event);
+}
+
 /*
  * What the event log cannot take now stays in the delivery log: it waits. An
  * event that is held will be written before any that comes after it.
@@ -171,9 +186,15 @@ static bool tells_sender(const struct maillog *maillog, struct event *event)
 static bool take(void *context, struct event *event)
 {
     struct maillog *maillog = context;
-    bool now = tells_sender(maillog, event);
-    enum event_log_result result = append(maillog, event);
+    enum event_log_result result;
+    bool now;
 
+    if (event->type == EVENT_REJECTION && !has_line(maillog, event)) {
+        maillog->flooded = true;
+        return true;
+    }
+    now = tells_sender(maillog, event);
+    result = append(maillog, event);
     if (now && result == EVENT_LOG_WRITTEN &&
         maillog_messages_tell(maillog->options.messages, event->queue_id)) {
         (void)delay_notices_offer(maillog->options.notices, event);
@@ -212,6 +233,20 @@ static void mark(struct maillog *maillog, bool all)
         maillog->mark_ms = now_ms + MARK_MS;
         maillog->file_number = log.file_number;
     }
+}
+
+/* With the place up to which they are: else a restart counts them again. */
+static void sum_up(struct maillog *maillog, bool all)
+{
+    int64_t now_ms = clock_monotonic_ms();
+
+    if (!maillog->flooded || (!all && now_ms < maillog->flood_ms)) {
+        return;
+    }
+    maillog_flood_sum_up(maillog->flood);
+    maillog->flood_ms = now_ms + FLOOD_MS;
+    maillog->flooded = false;
+    mark(maillog, true);
 }
 
 /* ---- when it is tried again ---------------------------------------------- */
@@ -325,7 +360,9 @@ static bool take_line(struct maillog *maillog, const struct maillog_line *line)
     }
     maillog_reader_state(maillog->reader, &after);
     memcpy(source->position, line->position, sizeof source->position);
-    source->lines = after.outcomes == before.outcomes ? source->lines + 1 : 0;
+    source->lines = after.outcomes == before.outcomes || maillog->flooded
+                        ? source->lines + 1
+                        : 0;
     if (source->lines >= MARK_LINES) {
         mark(maillog, false);
     }
@@ -365,6 +402,7 @@ static void *run(void *context)
             going = false;
             break;
         }
+        sum_up(maillog, false);
         if (clock_monotonic_ms() >= maillog->look_ms) {
             publish(maillog);
             look_at_schedule(maillog);
@@ -374,6 +412,7 @@ static void *run(void *context)
             mark(maillog, false);
         }
     }
+    sum_up(maillog, true);
     if (going) { /* else the last line may be given in part */
         mark(maillog, true);
     }
@@ -385,6 +424,7 @@ static void free_maillog(struct maillog *maillog)
     maillog_reader_free(maillog->reader);
     maillog_follow_free(maillog->follow);
     outcome_judge_free(maillog->judge);
+    maillog_flood_free(maillog->flood);
     for (size_t i = 0; maillog->claims != NULL && i < maillog->source_count;
          i++) {
         maillog_claim_free(maillog->claims[i]);
@@ -451,7 +491,9 @@ static bool make_parts(struct maillog *maillog, struct error *error)
     maillog->reader = maillog->judge == NULL ? NULL : maillog_reader_new(&read);
     maillog->sources =
         calloc(maillog->source_count + 1, sizeof maillog->sources[0]);
-    if (maillog->reader == NULL || maillog->sources == NULL) {
+    maillog->flood = maillog_flood_new(maillog->options.log);
+    if (maillog->reader == NULL || maillog->sources == NULL ||
+        maillog->flood == NULL) {
         error_set(error, "maillog: out of memory");
         return false;
     }

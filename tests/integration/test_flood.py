@@ -118,3 +118,48 @@ def test_rate_is_a_setting(flooded, name):
     alone, more = counted(stack.log.outcomes(mark), "would_suppress")
     assert alone + more == 100 and 5 <= alone < 50
     stack.settle()
+
+
+LINES = (
+    "sm-mta[{pid}]: 60215wXk{pid:06}: ruleset=check_rcpt, arg1=<{to}>, "
+    "relay=far.test [{ip}], reject=550 5.7.1 <{to}>... Relaying denied",
+    "sm-mta[{pid}]: 60215wXk{pid:06}: <{to}>... User unknown",
+)
+
+
+@pytest.mark.parametrize("line, ip, limited", [
+    (0, "192.0.2.1", True), (0, "IPv6:2001:db8::1", True), (0, "127.0.0.1", False),
+    (1, None, True)])
+def test_refusals_in_the_log_of_sendmail_are_counted(world, stack_maker,
+                                                     tmp_path, line, ip,
+                                                     limited):
+    """5000 in three seconds of the log, read at once; nixied is started anew."""
+    path = world.root / f"maillog{world.stacks}"
+    path.write_text("")
+    path.chmod(0o644)
+    stack = stack_maker(maillog=[path])
+    stack.log.wait(type="mark")
+    now = int(time.time()) - 10
+    mark = stack.log.mark()
+    with open(path, "a") as file:
+        for i in range(5000):
+            stamp = time.strftime("%Y-%m-%dT%H:%M:%S+00:00",
+                                  time.gmtime(now + i // 2000))
+            text = LINES[line].format(pid=1000 + i % 9, to=f"u{i}@x.test",
+                                      ip=ip)
+            file.write(f"{stamp} mx {text}\n")
+    wanted = 3 * RATE if limited else 5000
+    try:
+        stack.log.wait(mark, wanted, type="rejection", timeout=12)
+    except AssertionError as error:
+        raise AssertionError(stack.nixied.error_text()[-2000:]) from error
+    assert stack.nixied.end() == 0
+    stack.nixied.start()
+    stack.settle()
+    lines, summed = counted(stack.log.outcomes(mark), "rejection")
+    assert lines + summed == 5000
+    assert (lines, summed) == (wanted, 5000 - wanted)
+    for event in stack.log.since(mark, type="rejection"):
+        assert event["origin"] == "maillog"
+        if ip and "aggregated" in event:
+            assert ip.endswith(event["client_ip"])
