@@ -469,7 +469,7 @@ void maillog_messages_forward(struct maillog_messages *messages,
     to = maillog_table_touch(messages, new_queue_id);
     from = at_time(maillog_table_find(messages, queue_id), at_us);
     if (to != NULL && from != NULL && from != to && !to->received &&
-        !to->removed && is_seen(from, recipient)) {
+        !to->removed && is_seen(messages, from, recipient)) {
         copy(messages, from, to, recipient);
     }
     (void)pthread_mutex_unlock(&messages->lock);

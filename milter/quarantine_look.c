@@ -381,7 +381,7 @@ static bool ask_entry(struct quarantine_look *look,
 {
     struct store_key key;
 
-    return suppression_candidate(look->prefix, &due->mailbox, "",
+    return suppression_candidate(look->prefix, NULL, &due->mailbox, "",
                                  due->lists_asked / 2, &key) &&
            ASK(look, "HMGET", &key, "origin", "reason");
 }
