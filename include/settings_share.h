@@ -22,6 +22,10 @@ const struct settings *settings_share_borrow(struct settings_share *share);
 void settings_share_return(struct settings_share *share,
                            const struct settings *settings);
 
+/* Whether settings that are borrowed would be lent now: asked without a lock */
+bool settings_share_is_newest(struct settings_share *share,
+                              const struct settings *settings);
+
 /* From now on these are lent; takes them. False: out of memory. */
 bool settings_share_replace(struct settings_share *share,
                             struct settings *settings);

@@ -1,5 +1,7 @@
 #include "clock.h"
 
+#include "decimal.h"
+
 #include <limits.h>
 #include <string.h>
 #include <time.h>
@@ -33,16 +35,6 @@ int64_t clock_monotonic_ms(void)
 #define FIRST_DAY INT64_C(-719528)
 #define LAST_DAY  INT64_C(2932896)
 
-static inline void put_two(char *at, uint32_t number)
-{
-    static const char digits[] =
-        "0001020304050607080910111213141516171819202122232425262728293031323334"
-        "3536373839404142434445464748495051525354555657585960616263646566676869"
-        "707172737475767778798081828384858687888990919293949596979899";
-
-    memcpy(at, digits + (size_t)2 * number, 2);
-}
-
 /*
  * The Gregorian date; inverse of days_from_date(). In 32 bits, which are
  * divided faster: years begin in March, and 400 too early, so that all is
@@ -62,22 +54,22 @@ static void put_date(char timestamp[CLOCK_TIMESTAMP_SIZE], int64_t days)
     uint32_t month = from_march < 10 ? from_march + 3 : from_march - 9;
     uint32_t year = year_of_era + era * 400 + (month <= 2 ? 1 : 0) - 400;
 
-    put_two(timestamp, year / 100);
-    put_two(timestamp + 2, year % 100);
-    put_two(timestamp + 5, month);
-    put_two(timestamp + 8, day_of_year - (153 * from_march + 2) / 5 + 1);
+    decimal_put_two(timestamp, year / 100);
+    decimal_put_two(timestamp + 2, year % 100);
+    decimal_put_two(timestamp + 5, month);
+    decimal_put_two(timestamp + 8, day_of_year - (153 * from_march + 2) / 5 + 1);
 }
 
 static void put_time(char timestamp[CLOCK_TIMESTAMP_SIZE], uint32_t second,
                      uint32_t fraction)
 {
-    put_two(timestamp + 11, second / 3600);
-    put_two(timestamp + 14, second / 60 % 60);
-    put_two(timestamp + 17, second % 60);
+    decimal_put_two(timestamp + 11, second / 3600);
+    decimal_put_two(timestamp + 14, second / 60 % 60);
+    decimal_put_two(timestamp + 17, second % 60);
     if (fraction > 0) {
-        put_two(timestamp + 20, fraction / 10000);
-        put_two(timestamp + 22, fraction / 100 % 100);
-        put_two(timestamp + 24, fraction % 100);
+        decimal_put_two(timestamp + 20, fraction / 10000);
+        decimal_put_two(timestamp + 22, fraction / 100 % 100);
+        decimal_put_two(timestamp + 24, fraction % 100);
     }
 }
 

@@ -1,4 +1,5 @@
 #include "clock.h"
+#include "decimal.h"
 #include "event_json.h"
 
 #include <glib.h>
@@ -312,16 +313,13 @@ static inline void put_text(struct writer *writer,
     }
 }
 
-/* Decimal, at the end of digits; returns where it begins. */
-static size_t write_integer(int64_t value, char digits[24])
+/* At the end of digits; returns where it begins. */
+static inline size_t write_integer(int64_t value, char digits[24])
 {
-    size_t at = 24;
-    uint64_t rest = value < 0 ? -(uint64_t)value : (uint64_t)value;
+    size_t at = 24 - decimal_put_before(digits + 24,
+                                        value < 0 ? -(uint64_t)value
+                                                  : (uint64_t)value);
 
-    do {
-        digits[--at] = (char)('0' + rest % 10);
-        rest /= 10;
-    } while (rest > 0);
     if (value < 0) {
         digits[--at] = '-';
     }

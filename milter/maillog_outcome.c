@@ -303,7 +303,9 @@ static bool is_named(const struct maillog_record *record,
         return false;
     }
     for (size_t i = 0; i + length <= reply.length; i++) {
-        if (strncasecmp(reply.bytes + i, domain, length) == 0 &&
+        /* the domain is in lower case, and so is most of what is not it */
+        if (((reply.bytes[i] ^ domain[0]) & ~0x20) == 0 &&
+            strncasecmp(reply.bytes + i, domain, length) == 0 &&
             (i == 0 || !is_of_name(reply.bytes[i - 1])) &&
             (i + length == reply.length ||
              !is_of_name(reply.bytes[i + length]))) {

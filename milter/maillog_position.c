@@ -1,11 +1,12 @@
 #include "maillog_position.h"
 
+#include "decimal.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #define CRC_POLYNOMIAL 0xedb88320U /* IEEE 802.3, lowest bit first */
-#define OFFSET_DIGITS  19          /* of INT64_MAX */
 
 static const char *const kind_words[] = {
     [MAILLOG_POSITION_FILE] = "file:",
@@ -55,18 +56,14 @@ size_t maillog_position_format_prefix(const struct maillog_position *position,
     return length < 0 ? 0 : (size_t)length;
 }
 
-/* By hand: it is done for each line. */
+/* It is done for each line. */
 size_t maillog_position_put_offset(char text[MAILLOG_POSITION_SIZE],
                                    size_t prefix_length, int64_t offset)
 {
-    char digits[OFFSET_DIGITS];
-    size_t count = 0;
-    uint64_t left = (uint64_t)offset;
+    char digits[DECIMAL_MAX];
+    size_t count =
+        decimal_put_before(digits + sizeof digits, (uint64_t)offset);
 
-    do {
-        digits[sizeof digits - ++count] = (char)('0' + left % 10);
-        left /= 10;
-    } while (left > 0 && count < sizeof digits);
     if (prefix_length + count >= MAILLOG_POSITION_SIZE) {
         return prefix_length;
     }

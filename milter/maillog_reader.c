@@ -36,6 +36,7 @@ struct held {
 struct maillog_reader {
     struct maillog_reader_options options;
     struct maillog_parser *parser;
+    const struct settings *settings; /* lent to us */
     struct skip skips[SKIPS];
     size_t skip_count;
     struct held held[HELD_MAX]; /* a ring */
@@ -60,6 +61,7 @@ maillog_reader_new(const struct maillog_reader_options *options)
         free(reader);
         return NULL;
     }
+    reader->settings = settings_share_borrow(options->settings);
     return reader;
 }
 
@@ -72,7 +74,19 @@ void maillog_reader_free(struct maillog_reader *reader)
         free(reader->held[i].bytes);
     }
     maillog_parser_free(reader->parser);
+    settings_share_return(reader->options.settings, reader->settings);
     free(reader);
+}
+
+/* Goes over to the newest settings. */
+static void follow(struct maillog_reader *reader)
+{
+    struct settings_share *share = reader->options.settings;
+
+    if (!settings_share_is_newest(share, reader->settings)) {
+        settings_share_return(share, reader->settings);
+        reader->settings = settings_share_borrow(share);
+    }
 }
 
 void maillog_reader_skip(struct maillog_reader *reader, const char *position,
@@ -223,14 +237,15 @@ static bool give_line(struct maillog_reader *reader,
                       const struct maillog_line *line,
                       const struct maillog_record *record)
 {
-    const struct maillog_sources sources = {
-        .settings = settings_share_borrow(reader->options.settings),
+    struct maillog_sources sources = {
         .schedule = reader->options.schedule,
         .messages = reader->options.messages,
     };
     struct giving giving = {reader, line, take_skip(reader, line->before), 0};
     bool taken = true;
 
+    follow(reader);
+    sources.settings = reader->settings;
     switch (record->kind) {
     case MAILLOG_NOTHING:
         break;
@@ -250,7 +265,6 @@ static bool give_line(struct maillog_reader *reader,
         taken = give_expirations(&giving, &sources, record);
         break;
     }
-    settings_share_return(reader->options.settings, sources.settings);
     return taken;
 }
 

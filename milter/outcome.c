@@ -39,17 +39,20 @@ static void let_go(struct outcome_judge *judge)
  */
 static bool follow(struct outcome_judge *judge)
 {
-    const struct settings *newest =
-        settings_share_borrow(judge->options.settings);
-    bool is_new = newest != judge->settings;
     struct bounce_scratch *scratch = NULL;
+    const struct settings *newest;
 
-    if (is_new && newest->rules != NULL) {
+    if (judge->settings != NULL &&
+        settings_share_is_newest(judge->options.settings, judge->settings)) {
+        return true;
+    }
+    newest = settings_share_borrow(judge->options.settings);
+    if (newest->rules != NULL) {
         scratch = bounce_scratch_new(newest->rules);
     }
     if (scratch == NULL) {
         settings_share_return(judge->options.settings, newest);
-        return !is_new;
+        return false;
     }
     let_go(judge);
     judge->settings = newest;

@@ -1,6 +1,7 @@
 #include "settings_share.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 struct lent {
@@ -12,6 +13,8 @@ struct lent {
 struct settings_share {
     pthread_mutex_t lock; /* guards all below */
     struct lent *newest;
+    /* those of newest, only to be compared: also without the lock */
+    _Atomic(const struct settings *) shown;
 };
 
 static void free_lent(struct lent *lent)
@@ -51,6 +54,7 @@ struct settings_share *settings_share_new(struct settings *settings)
         return NULL;
     }
     share->newest->settings = settings;
+    atomic_init(&share->shown, settings);
     return share;
 }
 
@@ -79,6 +83,12 @@ void settings_share_return(struct settings_share *share,
     (void)pthread_mutex_unlock(&share->lock);
 }
 
+bool settings_share_is_newest(struct settings_share *share,
+                              const struct settings *settings)
+{
+    return atomic_load(&share->shown) == settings;
+}
+
 bool settings_share_replace(struct settings_share *share,
                             struct settings *settings)
 {
@@ -91,6 +101,7 @@ bool settings_share_replace(struct settings_share *share,
     (void)pthread_mutex_lock(&share->lock);
     lent->older = share->newest;
     share->newest = lent;
+    atomic_store(&share->shown, settings);
     free_unused(share);
     (void)pthread_mutex_unlock(&share->lock);
     return true;

@@ -20,7 +20,10 @@ settings_share_lends_the_newest_and_keeps_what_is_in_use(void **state)
     (void)state;
     one = settings_share_borrow(share);
     assert_ptr_equal(one, first);
+    assert_true(settings_share_is_newest(share, first));
     assert_true(settings_share_replace(share, second));
+    assert_false(settings_share_is_newest(share, first));
+    assert_true(settings_share_is_newest(share, second));
     two = settings_share_borrow(share);
     assert_ptr_equal(two, second);
     /* a sanitizer tells if it has gone */
