@@ -16,6 +16,7 @@
 #include "bounce_rules.h"
 #include "reason.h"
 #include "reply_text.h"
+#include "reply_text_memory.h"
 #include "smtp_reply.h"
 #include "text.h"
 
@@ -25,6 +26,7 @@ struct verdict_question {
     struct text enhanced_status; /* unknown or empty: as the reply has it */
     struct text remote_mta;
     enum bounce_stage stage;
+    struct reply_text_memory *memory; /* NULL: each is normalised anew */
 };
 
 enum verdict_source {

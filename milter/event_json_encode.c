@@ -316,9 +316,9 @@ static inline void put_text(struct writer *writer,
 /* At the end of digits; returns where it begins. */
 static inline size_t write_integer(int64_t value, char digits[24])
 {
-    size_t at = 24 - decimal_put_before(digits + 24,
-                                        value < 0 ? -(uint64_t)value
-                                                  : (uint64_t)value);
+    size_t at =
+        24 - decimal_put_before(digits + 24,
+                                value < 0 ? -(uint64_t)value : (uint64_t)value);
 
     if (value < 0) {
         digits[--at] = '-';

@@ -61,8 +61,7 @@ size_t maillog_position_put_offset(char text[MAILLOG_POSITION_SIZE],
                                    size_t prefix_length, int64_t offset)
 {
     char digits[DECIMAL_MAX];
-    size_t count =
-        decimal_put_before(digits + sizeof digits, (uint64_t)offset);
+    size_t count = decimal_put_before(digits + sizeof digits, (uint64_t)offset);
 
     if (prefix_length + count >= MAILLOG_POSITION_SIZE) {
         return prefix_length;

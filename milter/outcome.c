@@ -18,6 +18,7 @@ struct outcome_judge {
     /* lent to us as long as the scratch is for their rules */
     const struct settings *settings;
     struct bounce_scratch *scratch;
+    struct reply_text_memory *memory;
     /* of the event judged last, which has texts in them */
     struct verdict verdict;
     char rule[VERDICT_RULE_SIZE];
@@ -69,7 +70,9 @@ outcome_judge_new(const struct outcome_judge_options *options)
         return NULL;
     }
     judge->options = *options;
-    if (!follow(judge)) {
+    judge->memory = reply_text_memory_new();
+    if (judge->memory == NULL || !follow(judge)) {
+        reply_text_memory_free(judge->memory);
         free(judge);
         return NULL;
     }
@@ -80,6 +83,7 @@ void outcome_judge_free(struct outcome_judge *judge)
 {
     if (judge != NULL) {
         let_go(judge);
+        reply_text_memory_free(judge->memory);
         free(judge);
     }
 }
@@ -141,6 +145,7 @@ static void judge_reply(struct outcome_judge *judge,
         .enhanced_status = event->enhanced_status,
         .remote_mta = event->remote_mta,
         .stage = facts->stage,
+        .memory = judge->memory,
     };
 
     verdict_classify(judge->settings->rules, judge->scratch, &question,

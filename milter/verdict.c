@@ -313,7 +313,8 @@ void verdict_classify(const struct bounce_rules *rules,
     const struct bounce_rule *rule;
     struct bounce_question asked;
 
-    reply_text_normalise(question->reply, &verdict->text);
+    reply_text_memory_normalise(question->memory, question->reply,
+                                &verdict->text);
     verdict->reply_code =
         question->reply_code > 0 ? question->reply_code : verdict->text.code;
     if (enhanced_status_is_valid(question->enhanced_status)) {

@@ -1,9 +1,9 @@
 /*
  * The text of a reply in the form of rules: valid UTF-8 of bounded length,
  * without control bytes, capitals or two blanks side by side, and the same
- * each time.
+ * each time, also when a reply of its shape was there before.
  */
-#include "reply_text.h"
+#include "reply_text_memory.h"
 
 #include <glib.h>
 #include <stdint.h>
@@ -34,6 +34,7 @@ static void check_bytes(const struct reply_text *text)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    static struct reply_text_memory *memory;
     struct reply_text text;
     struct reply_text again;
     struct text listed;
@@ -52,5 +53,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     require(again.length == text.length && again.code == text.code &&
             again.cut == text.cut &&
             memcmp(again.bytes, text.bytes, text.length) == 0);
+    if (memory == NULL) {
+        memory = reply_text_memory_new();
+    }
+    reply_text_memory_normalise(memory, (struct text){(const char *)data, size},
+                                &again);
+    require(again.length == text.length && again.code == text.code &&
+            again.cut == text.cut &&
+            memcmp(again.bytes, text.bytes, text.length + 1) == 0 &&
+            strcmp(again.enhanced_status, text.enhanced_status) == 0);
     return 0;
 }
