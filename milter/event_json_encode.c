@@ -205,7 +205,10 @@ static bool put_valid(struct writer *writer, const char *bytes, const char *end)
     return true;
 }
 
-/* The same from position on, where not all is plain, or not all has room. */
+/*
+ * What is from position on, where not all is plain, or not all has room.
+ * Returns whether all bytes stand on the line as they are.
+ */
 static bool put_odd(struct writer *writer, const char *position,
                     const char *end)
 {
@@ -230,17 +233,6 @@ static bool put_odd(struct writer *writer, const char *position,
         }
     }
     return exact;
-}
-
-/* Returns whether all bytes stand on the line as they are. */
-static inline bool put_escaped(struct writer *writer, struct text text)
-{
-    size_t plain =
-        text.length < left(writer) ? copy_plain(writer->at, text) : 0;
-
-    writer->at += plain;
-    return plain == text.length ||
-           put_odd(writer, text.bytes + plain, text.bytes + text.length);
 }
 
 /* end_length: of what stands between the name and the value */
@@ -296,20 +288,44 @@ static size_t cut_length(struct text text, size_t limit)
     return ((unsigned char)text.bytes[length] & 0xc0) == 0x80 ? limit : length;
 }
 
-static inline void put_text(struct writer *writer,
-                            const struct event_member *member, struct text text)
+static void put_long_text(struct writer *writer,
+                          const struct event_member *member, struct text text)
 {
     if (text.length > member->limit) {
         text.length = cut_length(text, member->limit);
         writer->cut = true;
     }
     if (open_member(writer, member, sizeof "\":\"" - 1)) {
-        bool exact = put_escaped(writer, text);
+        bool exact = put_odd(writer, text.bytes, text.bytes + text.length);
 
         *writer->at++ = '"';
         if (!exact) {
             put_base64(writer, member, text);
         }
+    }
+}
+
+/* Most texts are neither too long, nor is there too little room. */
+static inline void put_text(struct writer *writer,
+                            const struct event_member *member, struct text text)
+{
+    size_t plain;
+    bool exact;
+
+    if (text.length > member->limit ||
+        text.length + EVENT_OPENING + MEMBER_EXTRA > left(writer)) {
+        put_long_text(writer, member, text);
+        return;
+    }
+    memcpy(writer->at, member->opening, EVENT_OPENING);
+    writer->at += member->name_length + sizeof ",\"\":\"" - 1;
+    plain = copy_plain(writer->at, text);
+    writer->at += plain;
+    exact = plain == text.length ||
+            put_odd(writer, text.bytes + plain, text.bytes + text.length);
+    *writer->at++ = '"';
+    if (!exact) {
+        put_base64(writer, member, text);
     }
 }
 

@@ -55,21 +55,39 @@ unsigned maillog_postfix_program(struct text program)
 
 /* --- queue id ---------------------------------------------------------- */
 
-/* word: letters and digits. Long ids have no vowels, so that no word is one. */
-static bool is_queue_id(struct text word)
+/*
+ * Letters and digits, up to 32; kinds: of which of the two ids all are. Long
+ * ids have no vowels, so that no word is one.
+ */
+static inline struct text take_word(struct text message, unsigned *kinds)
 {
-    unsigned kinds = MAILLOG_BYTE_SHORT | MAILLOG_BYTE_LONG;
+    size_t most = message.length < 33 ? message.length : 33;
+    struct text word = {message.bytes, 0};
+    unsigned all = MAILLOG_BYTE_SHORT | MAILLOG_BYTE_LONG;
 
-    for (size_t i = 0; i < word.length; i++) {
-        kinds &= maillog_byte(word.bytes[i]);
+    for (; word.length < most; word.length++) {
+        unsigned kind = maillog_byte(message.bytes[word.length]);
+
+        if ((kind & MAILLOG_BYTE_WORD) == 0) {
+            break;
+        }
+        all &= kind;
     }
+    word.length = word.length > 32 ? 0 : word.length;
+    *kinds = all;
+    return word;
+}
+
+static bool is_queue_id(struct text word, unsigned kinds)
+{
     return ((kinds & MAILLOG_BYTE_SHORT) != 0 && word.length >= 6) ||
            ((kinds & MAILLOG_BYTE_LONG) != 0 && word.length >= 10);
 }
 
 bool maillog_postfix_queue_id(struct text *message, struct text *queue_id)
 {
-    struct text word = {message->bytes, maillog_word_length(*message)};
+    unsigned kinds;
+    struct text word = take_word(*message, &kinds);
 
     queue_id->bytes = NULL;
     queue_id->length = 0;
@@ -78,7 +96,7 @@ bool maillog_postfix_queue_id(struct text *message, struct text *queue_id)
         message->bytes[word.length + 1] != ' ') {
         return false;
     }
-    if (is_queue_id(word)) {
+    if (is_queue_id(word, kinds)) {
         *queue_id = word;
     } else if (!text_is(word, "NOQUEUE")) {
         return false;
