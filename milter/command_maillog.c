@@ -157,6 +157,8 @@ static void read_lines(struct maillog_run *run)
     struct maillog_line line;
     bool going = true;
 
+    /* run->output is the buffer: stdio's own would make three writes of one */
+    (void)setvbuf(stdout, NULL, _IONBF, 0);
     while (going) {
         switch (
             maillog_follow_next(run->follow, run->used > 0 ? 0 : 1000, &line)) {
