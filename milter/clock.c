@@ -57,7 +57,8 @@ static void put_date(char timestamp[CLOCK_TIMESTAMP_SIZE], int64_t days)
     decimal_put_two(timestamp, year / 100);
     decimal_put_two(timestamp + 2, year % 100);
     decimal_put_two(timestamp + 5, month);
-    decimal_put_two(timestamp + 8, day_of_year - (153 * from_march + 2) / 5 + 1);
+    decimal_put_two(timestamp + 8,
+                    day_of_year - (153 * from_march + 2) / 5 + 1);
 }
 
 static void put_time(char timestamp[CLOCK_TIMESTAMP_SIZE], uint32_t second,

@@ -361,7 +361,8 @@ static bool is_our_reply(struct text reply)
 {
     static const char words[] = "Recipient suppressed: ";
 
-    return memmem(reply.bytes, reply.length, words, sizeof words - 1) != NULL &&
+    return reply.length > 0 &&
+           memmem(reply.bytes, reply.length, words, sizeof words - 1) != NULL &&
            reply.bytes[reply.length - 1] == ']';
 }
 
@@ -420,6 +421,7 @@ static bool is_our_refusal(const struct maillog_record *record)
     static const char words[] = " recipients suppressed [";
 
     return !record->remote && is_program(record, "/cleanup") &&
+           record->reply.length > 0 &&
            memmem(record->reply.bytes, record->reply.length, words,
                   sizeof words - 1) != NULL;
 }
