@@ -113,5 +113,7 @@ mailbox_parse_pattern(struct text text, const struct mailbox_rules *rules,
  */
 bool mailbox_candidate(const struct mailbox *mailbox, size_t index,
                        struct mailbox_pattern *pattern);
+/* How many those are. */
+size_t mailbox_candidates(const struct mailbox *mailbox);
 
 #endif

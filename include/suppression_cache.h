@@ -10,13 +10,14 @@
  * 1 to 180,000.
  *
  * Units    memory in bytes; 11 to 16 for an entry, and 1 MiB of its own.
- * Threads  suppression_cache_has(), _fetch(), _fingerprint() and _count():
- *          any, without a lock. All else: one, the writer.
+ * Threads  suppression_cache_has(), _fetch(), _fingerprint(), _kinds() and
+ *          _count(): any, without a lock. All else: one, the writer.
  */
 #ifndef NIXIE_SUPPRESSION_CACHE_H
 #define NIXIE_SUPPRESSION_CACHE_H
 
 #include "error.h"
+#include "suppression_kind.h"
 #include "text.h"
 
 #include <stdbool.h>
@@ -45,6 +46,10 @@ bool suppression_cache_has(const struct suppression_cache *cache,
 void suppression_cache_fetch(const struct suppression_cache *cache,
                              uint64_t fingerprint);
 
+/* No key of another kind is in it. */
+suppression_kinds
+suppression_cache_kinds(const struct suppression_cache *cache);
+
 struct suppression_cache_count {
     size_t entries;
     size_t bytes;
@@ -52,6 +57,9 @@ struct suppression_cache_count {
 struct suppression_cache_count
 suppression_cache_count(const struct suppression_cache *cache);
 
+/* Of a key that is going to be added: before it is. */
+void suppression_cache_add_kind(struct suppression_cache *cache,
+                                suppression_kinds kind);
 /* False: memory_max is reached, or the system has no more; nothing changed. */
 bool suppression_cache_add(struct suppression_cache *cache,
                            uint64_t fingerprint);

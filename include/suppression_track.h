@@ -40,7 +40,7 @@ suppression_track_status(const struct suppression_track *track, int64_t now_ms);
  * Whether the cache has every change from more than 5 ms ago: it is current,
  * and the thread has had a processor, or no name waits for it.
  */
-bool suppression_track_is_current(const struct suppression_track *track,
+bool suppression_track_is_current(struct suppression_track *track,
                                   int64_t now_ms);
 
 /*

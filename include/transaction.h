@@ -39,9 +39,9 @@ struct transaction_suppressed {
 };
 
 struct transaction_recipient {
-    char *address;  /* normal form; "" when there is none */
-    char *domain;   /* "" when there is none */
-    char *original; /* as typed, without brackets */
+    char *address;        /* normal form; "" when there is none */
+    const char *domain;   /* "" when there is none; in address's memory */
+    const char *original; /* as typed, without brackets; likewise */
     char *seen;     /* as the MTA showed it: what smfi_delrcpt() takes */
     struct transaction_suppressed *suppressed; /* NULL: accepted */
 };

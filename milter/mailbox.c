@@ -614,6 +614,22 @@ static const char *domain_suffix(const char *domain, size_t count)
     return domain;
 }
 
+size_t mailbox_candidates(const struct mailbox *mailbox)
+{
+    const char *dot = mailbox->domain;
+    size_t count = mailbox->address_length > 0 ? 2 : 0;
+
+    if (mailbox->domain_length == 0) {
+        return count;
+    }
+    count++;
+    while (mailbox->domain[0] != '[' && (dot = strchr(dot, '.')) != NULL) {
+        dot++;
+        count++;
+    }
+    return count;
+}
+
 bool mailbox_candidate(const struct mailbox *mailbox, size_t index,
                        struct mailbox_pattern *pattern)
 {

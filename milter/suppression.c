@@ -65,10 +65,10 @@ static void begin_question(struct question *question, const char *key_prefix,
     question->key_prefix = key_prefix;
     question->mailbox = mailbox;
     question->scope = NULL;
-    question->patterns = 0;
     question->pseudonym.kind = MAILBOX_PATTERN_INVALID;
     add_pseudonym(question, pseudonyms);
-    while (pattern_at(question, question->patterns, &pattern)) {
+    question->patterns = mailbox_candidates(mailbox);
+    if (question->pseudonym.kind != MAILBOX_PATTERN_INVALID) {
         question->patterns++;
     }
     /* a scope whose name cannot stand in a key has no lists */
@@ -418,13 +418,17 @@ static enum suppression_result ask_patiently(struct lookup *lookup,
 
 #define AT_ONCE 8 /* patterns whose slots are brought near together */
 
-/* The fingerprints of one pattern: of each list, for the scope and for all. */
+/*
+ * The fingerprints of one pattern: of each list, for the scope and for all; 0
+ * where the lists have no key of that kind.
+ */
 struct prints {
     uint64_t of[2][2];
 };
 
 static bool take_prints(const struct suppression *list,
-                        const struct question *question, size_t index,
+                        const struct question *question,
+                        suppression_kinds kinds, size_t index,
                         struct prints *prints)
 {
     const struct suppression_cache *cache =
@@ -438,11 +442,20 @@ static bool take_prints(const struct suppression *list,
     }
     for (size_t of = 0; of < 2; of++) {
         for (size_t scope = 0; scope < scopes; scope++) {
-            if (!store_key_list(question->key_prefix,
-                                of == 0 ? STORE_ALLOW : STORE_SUPPRESS,
-                                scopes == 2 && scope == 0 ? question->scope
-                                                          : NULL,
-                                &pattern, &key)) {
+            const enum store_list which =
+                of == 0 ? STORE_ALLOW : STORE_SUPPRESS;
+            const bool for_scope = scopes == 2 && scope == 0;
+
+            prints->of[of][scope] = 0;
+            if ((kinds & suppression_kind(
+                             which, for_scope,
+                             (struct text){pattern.text, pattern.length})) ==
+                0) {
+                continue;
+            }
+            if (!store_key_list(question->key_prefix, which,
+                                for_scope ? question->scope : NULL, &pattern,
+                                &key)) {
                 return false;
             }
             prints->of[of][scope] = suppression_cache_fingerprint(
@@ -464,7 +477,8 @@ static size_t first_of(const struct suppression *list,
 
     for (size_t of = 0; of < 2; of++) {
         for (size_t scope = 0; scope < scopes; scope++) {
-            if (suppression_cache_has(cache, prints->of[of][scope])) {
+            if (prints->of[of][scope] != 0 &&
+                suppression_cache_has(cache, prints->of[of][scope])) {
                 return of * question->patterns * scopes + pattern * scopes +
                        scope;
             }
@@ -477,14 +491,20 @@ static size_t first_of(const struct suppression *list,
 static size_t find_in_cache(const struct suppression *list,
                             const struct question *question)
 {
+    const suppression_kinds kinds =
+        suppression_cache_kinds(suppression_track_cache(list->track));
+    /* only the first pattern can have no @ at either end */
+    const size_t patterns =
+        (kinds & ~SUPPRESSION_KINDS_ADDRESS) == 0 ? 1 : question->patterns;
     size_t first = SIZE_MAX;
 
-    for (size_t from = 0; from < question->patterns; from += AT_ONCE) {
+    for (size_t from = 0; from < patterns; from += AT_ONCE) {
         struct prints prints[AT_ONCE];
         size_t count = 0;
 
-        while (count < AT_ONCE && from + count < question->patterns &&
-               take_prints(list, question, from + count, &prints[count])) {
+        while (
+            count < AT_ONCE && from + count < patterns &&
+            take_prints(list, question, kinds, from + count, &prints[count])) {
             count++;
         }
         for (size_t i = 0; i < count; i++) {
@@ -497,10 +517,10 @@ static size_t find_in_cache(const struct suppression *list,
 }
 
 static bool is_absent(const struct suppression *list,
-                      const struct question *question)
+                      const struct question *question, int64_t now_ms)
 {
     return list->track != NULL &&
-           suppression_track_is_current(list->track, clock_monotonic_ms()) &&
+           suppression_track_is_current(list->track, now_ms) &&
            find_in_cache(list, question) == SIZE_MAX;
 }
 
@@ -556,14 +576,14 @@ static enum suppression_result ask_redis(struct suppression *list,
 
 static enum suppression_result
 find(struct suppression *list, const struct mailbox *mailbox, const char *scope,
-     struct suppression_entry *entry, struct error *error)
+     int64_t now_ms, struct suppression_entry *entry, struct error *error)
 {
     struct question question;
     enum suppression_result result;
 
     begin_question(&question, list->key_prefix, list->pseudonyms, mailbox,
                    scope);
-    if (question.patterns == 0 || is_absent(list, &question)) {
+    if (question.patterns == 0 || is_absent(list, &question, now_ms)) {
         return SUPPRESSION_ABSENT;
     }
     result = ask_redis(list, &question, entry, error);
@@ -585,7 +605,8 @@ enum suppression_result suppression_find(struct suppression *list,
                                          struct error *error)
 {
     const int64_t began_us = clock_monotonic_us();
-    enum suppression_result result = find(list, mailbox, scope, entry, error);
+    enum suppression_result result =
+        find(list, mailbox, scope, began_us / 1000, entry, error);
 
     (void)atomic_fetch_add_explicit(&list->counts.results[result], 1,
                                     memory_order_relaxed);

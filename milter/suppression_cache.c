@@ -49,6 +49,8 @@ struct suppression_cache {
     size_t memory_max;
     uint64_t mark; /* 0 or MARK: of this load; the writer's, like the next */
     bool loading;
+    suppression_kinds loaded; /* kinds that were added in this load */
+    _Atomic suppression_kinds kinds;
     _Atomic size_t entries;
     _Atomic size_t bytes;
 };
@@ -165,6 +167,11 @@ void suppression_cache_fetch(const struct suppression_cache *cache,
     if (size > 0) {
         __builtin_prefetch(&slots[home_of(fingerprint, size)]);
     }
+}
+
+suppression_kinds suppression_cache_kinds(const struct suppression_cache *cache)
+{
+    return atomic_load_explicit(&cache->kinds, memory_order_acquire);
 }
 
 struct suppression_cache_count
@@ -310,6 +317,19 @@ static bool make_room(struct suppression_cache *cache, size_t number)
                    size_for(cache, partition->used + 1));
 }
 
+void suppression_cache_add_kind(struct suppression_cache *cache,
+                                suppression_kinds kind)
+{
+    suppression_kinds known =
+        atomic_load_explicit(&cache->kinds, memory_order_relaxed);
+
+    cache->loaded |= kind;
+    if ((known & kind) != kind) {
+        atomic_store_explicit(&cache->kinds, known | kind,
+                              memory_order_release);
+    }
+}
+
 bool suppression_cache_add(struct suppression_cache *cache,
                            uint64_t fingerprint)
 {
@@ -402,6 +422,8 @@ void suppression_cache_clear(struct suppression_cache *cache)
         count(&cache->bytes, 0, pages_of(cache, size));
         partition->used = 0;
     }
+    cache->loaded = 0;
+    atomic_store_explicit(&cache->kinds, 0, memory_order_release);
 }
 
 /* What was added in a load that did not end is as old as the rest. */
@@ -428,6 +450,7 @@ void suppression_cache_begin_load(struct suppression_cache *cache)
         forget_marks(&cache->partitions[i], cache->mark);
     }
     cache->loading = true;
+    cache->loaded = 0;
 }
 
 static size_t count_marked(struct partition *partition, uint64_t mark)
@@ -458,6 +481,7 @@ void suppression_cache_end_load(struct suppression_cache *cache)
             (void)rebuild(cache, number, kept, size_for(cache, marked));
         }
     }
+    atomic_store_explicit(&cache->kinds, cache->loaded, memory_order_release);
 }
 
 /* ---- new and free ----------------------------------------------------------

@@ -115,9 +115,14 @@ static enum suppression_follow_result full(struct error *error)
 }
 
 static enum suppression_follow_result add(struct suppression_follow *follow,
-                                          uint64_t fingerprint,
+                                          struct text key, uint64_t fingerprint,
                                           struct error *error)
 {
+    size_t prefix = strlen(follow->options.key_prefix);
+
+    suppression_cache_add_kind(follow->options.cache,
+                               suppression_kind_of_key((struct text){
+                                   key.bytes + prefix, key.length - prefix}));
     return suppression_cache_add(follow->options.cache, fingerprint)
                ? SUPPRESSION_FOLLOW_GOES_ON
                : full(error);
@@ -151,7 +156,7 @@ take_name(struct suppression_follow *follow, struct text key,
         return SUPPRESSION_FOLLOW_BROKEN;
     }
     /* also when it has been there: it is part of this load now */
-    return add(follow, name.fingerprint, error);
+    return add(follow, key, name.fingerprint, error);
 }
 
 static void begin_scan(struct suppression_follow *follow)
@@ -281,7 +286,7 @@ take_existence(struct suppression_follow *follow, const redisReply *reply,
         return result; /* the load tells */
     }
     if (change.present) {
-        result = add(follow, name.fingerprint, error);
+        result = add(follow, name.key, name.fingerprint, error);
     } else {
         suppression_cache_remove(follow->options.cache, name.fingerprint);
     }
@@ -338,7 +343,7 @@ take_page(struct suppression_follow *follow, const redisReply *reply,
 
         if (is_list_key(follow, key)) {
             result =
-                add(follow,
+                add(follow, key,
                     suppression_cache_fingerprint(follow->options.cache, key),
                     error);
         }

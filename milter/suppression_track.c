@@ -67,25 +67,33 @@ suppression_track_status(const struct suppression_track *track, int64_t now_ms)
     return (enum suppression_cache_status)status;
 }
 
-/* Whether nothing waits for the thread to read it. */
-static bool is_read(const struct suppression_track *track)
+/*
+ * Whether nothing waits for the thread to read it. What one lookup finds out
+ * serves all for UNREAD_MS. The thread says that it reads before it does, so
+ * what poll() no longer sees, and is not yet in the cache, shows there.
+ */
+static bool is_read(struct suppression_track *track, int64_t now_ms)
 {
     struct pollfd files[] = {
         {.fd = atomic_load(&track->naming_file), .events = POLLIN},
         {.fd = atomic_load(&track->asking_file), .events = POLLRDHUP},
     };
 
-    return !atomic_load(&track->reading) &&
-           poll(files, sizeof files / sizeof files[0], 0) == 0;
+    if (poll(files, sizeof files / sizeof files[0], 0) != 0 ||
+        atomic_load(&track->reading)) {
+        return false;
+    }
+    atomic_store(&track->read_ms, now_ms);
+    return true;
 }
 
-bool suppression_track_is_current(const struct suppression_track *track,
+bool suppression_track_is_current(struct suppression_track *track,
                                   int64_t now_ms)
 {
     return suppression_track_status(track, now_ms) ==
                SUPPRESSION_CACHE_CURRENT &&
            (now_ms - atomic_load(&track->read_ms) <= UNREAD_MS ||
-            is_read(track));
+            is_read(track, now_ms));
 }
 
 bool suppression_track_age(const struct suppression_track *track,

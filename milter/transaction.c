@@ -191,19 +191,40 @@ void transaction_set_message_id(struct transaction *transaction,
 static void free_recipient(struct transaction_recipient *recipient)
 {
     free(recipient->address);
-    free(recipient->domain);
-    free(recipient->original);
     free(recipient->seen);
     free(recipient->suppressed);
+}
+
+/* The three texts in one piece of memory. */
+static void copy_names(struct transaction_recipient *recipient,
+                       const struct mailbox *mailbox, struct text original)
+{
+    const struct text address = text_of(mailbox ? mailbox->address : "");
+    const struct text domain = text_of(mailbox ? mailbox->domain : "");
+    char *at;
+
+    if (original.length > TRANSACTION_ADDRESS_MAX) {
+        original.length = TRANSACTION_ADDRESS_MAX;
+    }
+    at = malloc(address.length + domain.length + original.length + 3);
+    recipient->address = at;
+    recipient->domain = NULL;
+    recipient->original = NULL;
+    if (at == NULL) {
+        return;
+    }
+    at += text_copy(address, at, address.length + 1) + 1;
+    recipient->domain = at;
+    at += text_copy(domain, at, domain.length + 1) + 1;
+    recipient->original = at;
+    (void)text_copy(original, at, original.length + 1);
 }
 
 static bool fill_recipient(struct transaction_recipient *recipient,
                            const struct mailbox *mailbox, struct text path,
                            const struct transaction_suppressed *suppressed)
 {
-    recipient->address = copy(text_of(mailbox ? mailbox->address : ""));
-    recipient->domain = copy(text_of(mailbox ? mailbox->domain : ""));
-    recipient->original = copy(transaction_bare_path(path));
+    copy_names(recipient, mailbox, transaction_bare_path(path));
     recipient->seen = NULL;
     recipient->suppressed = NULL;
     if (suppressed != NULL) {
@@ -213,8 +234,7 @@ static bool fill_recipient(struct transaction_recipient *recipient,
             *recipient->suppressed = *suppressed;
         }
     }
-    return recipient->address != NULL && recipient->domain != NULL &&
-           recipient->original != NULL &&
+    return recipient->address != NULL &&
            (suppressed == NULL ||
             (recipient->suppressed != NULL && recipient->seen != NULL));
 }

@@ -585,6 +585,7 @@ static void assert_candidates(const char *path, const char *const *expected)
         assert_string_equal(again.domain, pattern.domain);
     }
     assert_false(mailbox_candidate(&mailbox, index, &pattern));
+    assert_int_equal(mailbox_candidates(&mailbox), index);
 }
 
 static void mailbox_candidate_goes_from_exact_to_general(void **state)
@@ -630,6 +631,7 @@ static void mailbox_candidate_of_a_long_one_has_only_domains(void **state)
         assert_string_equal(pattern.text, domains[i]);
     }
     assert_false(mailbox_candidate(&mailbox, ROWS(domains), &pattern));
+    assert_int_equal(mailbox_candidates(&mailbox), ROWS(domains));
     free((void *)(uintptr_t)path.bytes);
 }
 
