@@ -1,6 +1,7 @@
 #include "event_json.h"
 
 #include "clock.h"
+#include "event_json_quick.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -10,7 +11,8 @@
 #include <jansson.h>
 
 struct event_json {
-    json_t *root;
+    json_t *root; /* NULL: it was read from line alone */
+    char line[];
 };
 
 static struct text text_of_json(const json_t *value)
@@ -171,10 +173,17 @@ struct event_json *event_json_decode(const char *line, size_t length,
 
     (void)pthread_once(&watched, watch_allocations);
     memory_was_short = false;
-    json = calloc(1, sizeof *json);
+    json = malloc(sizeof *json + length);
     if (json == NULL) {
         memory_was_short = true;
     } else {
+        json->root = NULL;
+        if (length > 0) {
+            memcpy(json->line, line, length);
+        }
+        if (event_json_quick(json->line, length, event)) {
+            return json;
+        }
         json->root = decode(line, length, event, error);
     }
     if (!memory_was_short && json->root != NULL) {

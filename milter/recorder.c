@@ -19,6 +19,8 @@
 #define SWEEP_SECONDS     30
 #define IDLE_MS           100 /* the longest that a stop goes unnoticed */
 #define SOON_MS           50  /* between looks for a file that may yet appear */
+#define GATHER_MS         20  /* between rounds, where few events wait: */
+#define GATHERED          512 /* each round is a talk with Redis */
 #define POSITION_MS       1000
 #define RETENTION_MS      60000
 #define CAUGHT_UP_MS      100   /* between calls of caught_up(), at least, */
@@ -43,6 +45,7 @@ struct recorder {
     struct recorder_fault fault;
     struct recorder_fault refused;               /* by some chain alone */
     int64_t sweep_ms, position_ms, retention_ms; /* when each is due */
+    int64_t gathered_ms; /* when the next round may begin for a few events */
     int64_t saved_offset, saved_file;
     bool told_position;
     uint64_t told_applied; /* events, when caught_up() was called last, */
@@ -450,6 +453,20 @@ static void tell_caught_up(struct recorder *recorder)
     }
 }
 
+/*
+ * The first event after a pause is applied at once, and those that come fast
+ * are in a few large rounds rather than in thousands of one event or two.
+ */
+static void gather(struct recorder *recorder, int64_t seen_seq)
+{
+    const int64_t left_ms = recorder->gathered_ms - clock_monotonic_ms();
+
+    if (left_ms > 0 &&
+        event_log_last_seq(recorder->options.log) - seen_seq < GATHERED) {
+        wait_for(recorder, left_ms);
+    }
+}
+
 /* Between rounds: not at all, shortly, or until there are new events. */
 static void rest(struct recorder *recorder, int64_t seen_seq)
 {
@@ -464,8 +481,10 @@ static void rest(struct recorder *recorder, int64_t seen_seq)
             }
         }
     }
+    gather(recorder, seen_seq);
     (void)event_log_wait(recorder->options.log, waiting ? INT64_MAX : seen_seq,
                          waiting ? SOON_MS : IDLE_MS);
+    recorder->gathered_ms = clock_monotonic_ms() + GATHER_MS;
 }
 
 /* After a round without a fault. */

@@ -308,14 +308,21 @@ static void put(struct redis_link *link, const char *bytes, size_t length)
     link->output_length += length;
 }
 
-#define HEADER_SIZE 24 /* a sign, 20 digits, CR LF, NUL */
+#define HEADER_SIZE 24 /* a sign, 20 digits, CR LF */
 
 static void put_header(struct redis_link *link, char sign, size_t number)
 {
     char header[HEADER_SIZE];
-    int length = snprintf(header, sizeof header, "%c%zu\r\n", sign, number);
+    size_t at = sizeof header;
 
-    put(link, header, length < 0 ? 0 : (size_t)length);
+    header[--at] = '\n';
+    header[--at] = '\r';
+    do {
+        header[--at] = (char)('0' + number % 10);
+        number /= 10;
+    } while (number > 0);
+    header[--at] = sign;
+    put(link, header + at, sizeof header - at);
 }
 
 bool redis_link_command(struct redis_link *link, size_t argc,

@@ -1,6 +1,5 @@
 #include "store_key.h"
 
-#include <stdio.h>
 #include <string.h>
 
 uint16_t store_crc16(const char *bytes, size_t length)
@@ -113,10 +112,11 @@ bool store_key_list(const char *prefix, enum store_list list, const char *scope,
 static bool begin_history(struct store_key *key, const char *prefix,
                           unsigned bucket)
 {
-    char tag[16];
-    int length = snprintf(tag, sizeof tag, "{%02u}:", bucket % STORE_BUCKETS);
+    const unsigned number = bucket % STORE_BUCKETS;
+    const char tag[] = {'{', (char)('0' + number / 10),
+                        (char)('0' + number % 10), '}', ':'};
 
-    return length >= 0 && begin(key, prefix) && append_string(key, tag);
+    return begin(key, prefix) && append(key, (struct text){tag, sizeof tag});
 }
 
 bool store_key_history(const char *prefix, unsigned bucket,

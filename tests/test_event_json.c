@@ -1,4 +1,5 @@
 #include "event_json.h"
+#include "event_json_quick.h"
 
 #include <errno.h>
 #include <glib.h>
@@ -185,6 +186,85 @@ static void event_json_decode_undoes_encode(void **state)
     event_json_free(json);
 }
 
+/* A blank at the end of a line keeps the quick reader away from it. */
+static void event_json_quick_reads_what_the_other_reads(void **state)
+{
+    static const char head[] =
+        "{\"schema\":\"nixie/1\",\"seq\":5,\"timestamp\":"
+        "\"2024-02-29T12:34:56.000001Z\",\"event_id\":\"i\",\"type\":"
+        "\"delivery\"";
+    static const struct row {
+        const char *members;
+        bool quick;
+    } rows[] = {
+        {"}", true},
+        {",\"node\":\"n\",\"size\":0,\"bulk\":true,\"helo\":\"\"}", true},
+        {",\"size\":-12,\"counted\":false}", false}, /* not in order */
+        {",\"counted\":false,\"size\":-12}", true},
+        {",\"size\":999999999999999999}", true},
+        {",\"size\":1000000000000000000}", false},
+        {",\"helo\":\"a\\u0041\"}", false},
+        {",\"helo\":\"\xc3\xa9\"}", false},
+        {",\"later\":1,\"helo\":\"x\"}", false},
+        {", \"helo\":\"x\"}", false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char line[512], copy[512], quick[EVENT_LINE_MAX], slow[EVENT_LINE_MAX];
+        int length =
+            snprintf(line, sizeof line, "%s%s ", head, rows[i].members);
+        struct event one, other;
+        struct error error = {""};
+        struct event_json *json;
+        size_t encoded;
+
+        memcpy(copy, line, sizeof copy);
+        assert_true(event_json_quick(copy, (size_t)length - 1, &one) ==
+                    rows[i].quick);
+        json = event_json_decode(line, (size_t)length, &other, &error);
+        assert_non_null(json);
+        if (rows[i].quick) {
+            encoded = event_json_encode(&one, quick);
+            assert_int_equal(event_json_encode(&other, slow), encoded);
+            assert_memory_equal(quick, slow, encoded);
+        }
+        event_json_free(json);
+    }
+}
+
+static void event_json_quick_leaves_what_is_wrong_to_the_other(void **state)
+{
+    static const char *const lines[] = {
+        "",
+        "{",
+        "{\"schema\":\"nixie/1\",\"seq\":",
+        "{\"schema\":\"nixie/1\",\"seq\":-1,\"timestamp\":\"",
+        "{\"schema\":\"nixie/1\",\"seq\":05,\"timestamp\":"
+        "\"2024-02-29T12:34:56Z\",\"event_id\":\"i\",\"type\":\"gap\"}",
+        "{\"schema\":\"nixie/1\",\"seq\":5,\"timestamp\":"
+        "\"2024-02-29T12:34:56Z\",\"event_id\":\"i\",\"type\":\"gap\","
+        "\"helo\":7}",
+        "{\"schema\":\"nixie/1\",\"seq\":5,\"timestamp\":"
+        "\"2024-02-29T12:34:56Z\",\"event_id\":\"i\",\"type\":\"gap\","
+        "\"helo\":\"a\",\"helo\":\"b\"}",
+        "{\"schema\":\"nixie/1\",\"seq\":5,\"timestamp\":"
+        "\"2024-02-29T12:34:56Z\",\"event_id\":\"i\",\"type\":\"gap\"}}",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
+        const size_t length = strlen(lines[i]);
+        char *copy = malloc(length + 1);
+        struct event event;
+
+        assert_non_null(copy);
+        memcpy(copy, lines[i], length + 1);
+        assert_false(event_json_quick(copy, length, &event));
+        free(copy);
+    }
+}
+
 static void event_json_decode_refuses_and_says_why(void **state)
 {
     static const struct {
@@ -347,6 +427,8 @@ int main(void)
             event_json_a_line_keeps_its_limit_and_says_what_it_cut),
         cmocka_unit_test(event_json_a_cut_never_splits_a_character),
         cmocka_unit_test(event_json_decode_undoes_encode),
+        cmocka_unit_test(event_json_quick_reads_what_the_other_reads),
+        cmocka_unit_test(event_json_quick_leaves_what_is_wrong_to_the_other),
         cmocka_unit_test(event_json_decode_refuses_and_says_why),
         cmocka_unit_test(event_types_have_names_that_lead_back),
         cmocka_unit_test(what_is_escaped_may_stand_anywhere),
