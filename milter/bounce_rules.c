@@ -100,9 +100,15 @@ static pcre2_code *compile(const struct bounce_rule *rule, struct text pattern,
                   (const char *)message);
         return NULL;
     }
-    /* where there is no compiler for this processor, it is interpreted */
-    (void)pcre2_jit_compile(code, PCRE2_JIT_COMPLETE);
     return code;
+}
+
+/* Where there is no compiler for this processor, it is interpreted. */
+static void make_fast(pcre2_code *code)
+{
+    if (code != NULL) {
+        (void)pcre2_jit_compile(code, PCRE2_JIT_COMPLETE);
+    }
 }
 
 static bool is_found_in_nothing(const pcre2_code *code)
@@ -153,6 +159,9 @@ static bool compile_part(struct bounce_rules *rules, size_t index,
     if (part->search != NULL && part->has_start) {
         part->code = compile(rule, pattern, PCRE2_ANCHORED, error);
     }
+    /* with a start it is searched for in texts made to keep us busy alone:
+     * that is not worth the memory */
+    make_fast(part->has_start ? part->code : part->search);
     return part->search != NULL && (!part->has_start || part->code != NULL);
 }
 

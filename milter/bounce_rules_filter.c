@@ -8,6 +8,7 @@
 #define NONE      UINT32_MAX
 #define HAS_WORDS (UINT32_C(1) << 31) /* in a step: words end there */
 #define HITS_MAX  ((size_t)BOUNCE_FILTER_TEXT_MAX * BOUNCE_WORD_MAX)
+#define TRIES_MAX 64 /* places for a node's children, while there is one */
 
 /* One list of a pattern is its start, the others are clauses. */
 #define SLOT_START 0
@@ -34,8 +35,22 @@ struct word {
 /* Of the automaton, while it is built. */
 struct node {
     uint32_t child, sibling; /* 0: no more */
-    uint32_t fail;
     unsigned char byte;
+};
+
+/*
+ * What a node of the automaton needs while it is read. Its children are in
+ * cells from base on, at the class of their byte; a cell belongs to whom its
+ * parent says, as children of many nodes lie between each other.
+ */
+struct state {
+    uint32_t base;
+    uint32_t fail; /* the node of the longest other end of what was read */
+};
+
+struct cell {
+    uint32_t parent; /* NONE: it is nobody's */
+    uint32_t child;  /* a node and HAS_WORDS */
 };
 
 /* The words that end in a node. */
@@ -58,11 +73,14 @@ struct bounce_filter {
     struct word *words; /* in their order as bytes */
     uint32_t word_count;
     struct use *uses;
-    uint32_t *starts; /* words, pattern after pattern */
-    size_t sets;      /* of 64 patterns each */
-    uint64_t *preset; /* of lists: those that patterns do not have */
-    struct end *ends; /* [node] */
-    uint32_t *steps;  /* [node][class]: a node and HAS_WORDS */
+    uint32_t *starts;     /* words, pattern after pattern */
+    size_t sets;          /* of 64 patterns each */
+    uint64_t *preset;     /* of lists: those that patterns do not have */
+    struct end *ends;     /* [node] */
+    struct state *states; /* [node] */
+    struct cell *cells;
+    size_t cell_count;
+    uint32_t *first_steps; /* [class]: of the root, which has no others */
     uint32_t node_count;
     unsigned class_count;
     unsigned char classes[256]; /* 0: bytes of no word */
@@ -101,7 +119,9 @@ void bounce_filter_free(struct bounce_filter *filter)
     free(filter->starts);
     free(filter->preset);
     free(filter->ends);
-    free(filter->steps);
+    free(filter->states);
+    free(filter->cells);
+    free(filter->first_steps);
     free(filter);
 }
 
@@ -316,12 +336,6 @@ static void insert_word(struct bounce_filter *filter, struct node *nodes,
     filter->ends[node].word = number;
 }
 
-static uint32_t *step_of(const struct bounce_filter *filter, uint32_t node,
-                         unsigned class)
-{
-    return &filter->steps[(size_t)node * filter->class_count + class];
-}
-
 static uint32_t mark(const struct bounce_filter *filter, uint32_t node)
 {
     const struct end *end = &filter->ends[node];
@@ -329,63 +343,171 @@ static uint32_t mark(const struct bounce_filter *filter, uint32_t node)
     return end->word != NONE || end->outer != NONE ? node | HAS_WORDS : node;
 }
 
-/* A node's steps are those of where it fails to, but for its children. */
-static void build_steps(struct bounce_filter *filter, struct node *nodes,
-                        uint32_t node)
+/* The child of a node at a class, or NONE. */
+static inline uint32_t child_at(const struct bounce_filter *filter,
+                                uint32_t node, unsigned class)
 {
-    uint32_t fail = nodes[node].fail;
+    const struct cell *cell = &filter->cells[filter->states[node].base + class];
 
-    if (node != 0) {
-        struct end *end = &filter->ends[node];
+    return cell->parent == node ? cell->child : NONE;
+}
 
-        memcpy(step_of(filter, node, 0), step_of(filter, fail, 0),
-               filter->class_count * sizeof *filter->steps);
-        end->outer =
-            filter->ends[fail].word != NONE ? fail : filter->ends[fail].outer;
+/* Where the automaton goes on, with HAS_WORDS. */
+static inline uint32_t step_from(const struct bounce_filter *filter,
+                                 uint32_t node, unsigned class)
+{
+    while (node != 0) {
+        uint32_t child = child_at(filter, node, class);
+
+        if (child != NONE) {
+            return child;
+        }
+        node = filter->states[node].fail;
     }
+    return filter->first_steps[class];
+}
+
+/* Room for the classes of a node whose first cell is this. */
+static bool grow_cells(struct bounce_filter *filter, size_t base, size_t *size)
+{
+    size_t wanted = base + filter->class_count;
+    struct cell *cells = filter->cells;
+
+    if (wanted > *size) {
+        size_t larger = 2 * wanted;
+
+        cells = reallocarray(cells, larger, sizeof *cells);
+        if (cells == NULL) {
+            return false;
+        }
+        for (size_t i = *size; i < larger; i++) {
+            cells[i] = (struct cell){NONE, 0};
+        }
+        filter->cells = cells;
+        *size = larger;
+    }
+    if (wanted > filter->cell_count) {
+        filter->cell_count = wanted;
+    }
+    return true;
+}
+
+static bool has_room(const struct bounce_filter *filter,
+                     const struct node *nodes, uint32_t node, size_t base)
+{
     for (uint32_t child = nodes[node].child; child != 0;
          child = nodes[child].sibling) {
-        uint32_t *step =
-            step_of(filter, node, filter->classes[nodes[child].byte]);
+        if (filter->cells[base + filter->classes[nodes[child].byte]].parent !=
+            NONE) {
+            return false;
+        }
+    }
+    return true;
+}
 
-        nodes[child].fail = node == 0 ? 0 : *step & ~HAS_WORDS;
-        *step = child; /* marked when all ends are known */
+/* The first place where the children of a node find empty cells. */
+static bool place_children(struct bounce_filter *filter,
+                           const struct node *nodes, uint32_t node,
+                           size_t *lowest, size_t *size)
+{
+    size_t base = *lowest;
+    unsigned tries = 0;
+
+    if (nodes[node].child == 0) {
+        return true;
+    }
+    do {
+        if (!grow_cells(filter, base, size)) {
+            return false;
+        }
+    } while (!has_room(filter, nodes, node, base) && ++tries && ++base);
+    if (tries > TRIES_MAX) {
+        *lowest += tries / 2; /* what lies before is as good as full */
+    }
+    filter->states[node].base = (uint32_t)base;
+    for (uint32_t child = nodes[node].child; child != 0;
+         child = nodes[child].sibling) {
+        filter->cells[base + filter->classes[nodes[child].byte]] =
+            (struct cell){node, child}; /* marked when all ends are known */
+    }
+    return true;
+}
+
+/* A node's children fail to where its own failure goes on with their byte. */
+static void set_fails(struct bounce_filter *filter, const struct node *nodes,
+                      uint32_t node)
+{
+    for (uint32_t child = nodes[node].child; child != 0;
+         child = nodes[child].sibling) {
+        uint32_t fail = 0;
+
+        if (node != 0) {
+            fail = step_from(filter, filter->states[node].fail,
+                             filter->classes[nodes[child].byte]);
+        }
+        filter->states[child].fail = fail;
+        filter->ends[child].outer =
+            filter->ends[fail].word != NONE ? fail : filter->ends[fail].outer;
     }
 }
 
 /* Level by level, as a node fails to one of a level above. */
-static void build_levels(struct bounce_filter *filter, struct node *nodes,
+static bool build_levels(struct bounce_filter *filter, struct node *nodes,
                          uint32_t *queue)
 {
     uint32_t done = 0;
     uint32_t queued = 1;
+    size_t lowest = 0;
+    size_t size = 0;
 
+    if (!grow_cells(filter, 0, &size)) { /* for nodes without a child, too */
+        return false;
+    }
     queue[0] = 0;
     while (done < queued) {
         uint32_t node = queue[done++];
 
-        build_steps(filter, nodes, node);
+        if (node != 0 && !place_children(filter, nodes, node, &lowest, &size)) {
+            return false;
+        }
         for (uint32_t child = nodes[node].child; child != 0;
              child = nodes[child].sibling) {
+            if (node == 0) {
+                filter->first_steps[filter->classes[nodes[child].byte]] = child;
+            }
             queue[queued++] = child;
         }
+        set_fails(filter, nodes, node);
     }
-    for (size_t i = 0; i < (size_t)filter->node_count * filter->class_count;
-         i++) {
-        filter->steps[i] = mark(filter, filter->steps[i]);
+    for (size_t i = 0; i < filter->cell_count; i++) {
+        if (filter->cells[i].parent != NONE) {
+            filter->cells[i].child = mark(filter, filter->cells[i].child);
+        }
     }
+    for (unsigned i = 0; i < filter->class_count; i++) {
+        filter->first_steps[i] = mark(filter, filter->first_steps[i]);
+    }
+    return true;
+}
+
+/* Gives back what turned out to be too much. */
+static void *fitted(void *array, size_t count, size_t element)
+{
+    void *smaller = reallocarray(array, count, element);
+
+    return smaller == NULL ? array : smaller;
 }
 
 static bool build_automaton(struct bounce_filter *filter)
 {
     size_t most = (size_t)filter->word_count * BOUNCE_WORD_MAX + 1;
     struct node *nodes = calloc(most, sizeof *nodes);
-    uint32_t *queue = calloc(most, sizeof *queue);
+    uint32_t *queue = NULL;
     bool built = false;
 
     build_classes(filter);
     filter->ends = calloc(most, sizeof *filter->ends);
-    if (nodes == NULL || queue == NULL || filter->ends == NULL) {
+    if (nodes == NULL || filter->ends == NULL) {
         goto out;
     }
     filter->node_count = 1;
@@ -393,11 +515,19 @@ static bool build_automaton(struct bounce_filter *filter)
     for (uint32_t i = 0; i < filter->word_count; i++) {
         insert_word(filter, nodes, i);
     }
-    filter->steps =
-        calloc(filter->node_count, filter->class_count * sizeof *filter->steps);
-    if (filter->steps != NULL) {
-        build_levels(filter, nodes, queue);
-        built = true;
+    queue = calloc(filter->node_count, sizeof *queue);
+    filter->states = calloc(filter->node_count, sizeof *filter->states);
+    filter->first_steps =
+        calloc(filter->class_count, sizeof *filter->first_steps);
+    filter->ends =
+        fitted(filter->ends, filter->node_count, sizeof *filter->ends);
+    if (queue != NULL && filter->states != NULL &&
+        filter->first_steps != NULL) {
+        built = build_levels(filter, nodes, queue);
+    }
+    if (built) {
+        filter->cells =
+            fitted(filter->cells, filter->cell_count, sizeof *filter->cells);
     }
 out:
     free(nodes);
@@ -505,8 +635,8 @@ void bounce_filter_scan(const struct bounce_filter *filter,
 
     begin_scan(filter, state);
     for (size_t i = 0; i < length; i++) {
-        uint32_t step = *step_of(filter, node,
-                                 filter->classes[(unsigned char)text.bytes[i]]);
+        uint32_t step = step_from(
+            filter, node, filter->classes[(unsigned char)text.bytes[i]]);
 
         node = step & ~HAS_WORDS;
         if (step == node) {

@@ -50,13 +50,22 @@ static void unlock(struct event_log *log)
 static bool init_locks(struct event_log *log)
 {
     pthread_condattr_t monotonic;
+    pthread_mutexattr_t adaptive;
     bool made;
 
     if (pthread_condattr_init(&monotonic) != 0) {
         return false;
     }
-    made = pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC) == 0 &&
-           pthread_mutex_init(&log->lock, NULL) == 0 &&
+    /* held for one write(2): who comes then looks again before it sleeps */
+    if (pthread_mutexattr_init(&adaptive) == 0) {
+        (void)pthread_mutexattr_settype(&adaptive, PTHREAD_MUTEX_ADAPTIVE_NP);
+        made = pthread_mutex_init(&log->lock, &adaptive) == 0;
+        (void)pthread_mutexattr_destroy(&adaptive);
+    } else {
+        made = pthread_mutex_init(&log->lock, NULL) == 0;
+    }
+    made = made &&
+           pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC) == 0 &&
            pthread_cond_init(&log->grown, &monotonic) == 0 &&
            pthread_cond_init(&log->done, NULL) == 0;
     (void)pthread_condattr_destroy(&monotonic);

@@ -14,13 +14,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
 #define SWEEP_SECONDS     30
 #define IDLE_MS           100 /* the longest that a stop goes unnoticed */
 #define SOON_MS           50  /* between looks for a file that may yet appear */
-#define GATHER_MS         20  /* between rounds, where few events wait: */
-#define GATHERED          512 /* each round is a talk with Redis */
+#define GATHER_MS         100 /* between rounds, where few events wait: */
+#define GATHERED          1024 /* each round is a talk with Redis */
+#define NICENESS          10   /* mail goes before its history */
 #define POSITION_MS       1000
 #define RETENTION_MS      60000
 #define CAUGHT_UP_MS      100   /* between calls of caught_up(), at least, */
@@ -522,6 +525,8 @@ static void *run(void *argument)
 {
     struct recorder *recorder = argument;
 
+    /* of this thread alone; where it may not, all are alike */
+    (void)setpriority(PRIO_PROCESS, (id_t)gettid(), NICENESS);
     while (!is_finished(recorder)) {
         struct error error = {""};
         enum store_result result = work(recorder, &error);

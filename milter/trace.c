@@ -198,11 +198,14 @@ static bool write_mark(struct trace_draft *draft, struct trace_mark *mark)
 void trace_nonce_write(const struct trace_head *head,
                        char text[TRACE_NONCE_TEXT_SIZE])
 {
+    static const char digits[] = "0123456789abcdef";
     const unsigned char *nonce = trace_head_nonce(head);
 
     for (size_t i = 0; i < TRACE_NONCE_SIZE; i++) {
-        (void)snprintf(text + 2 * i, 3, "%02x", nonce[i]);
+        text[2 * i] = digits[nonce[i] >> 4];
+        text[2 * i + 1] = digits[nonce[i] & 15];
     }
+    text[2 * TRACE_NONCE_SIZE] = '\0';
 }
 
 bool trace_draft_end(struct trace_draft *draft, struct trace_mark *mark)
