@@ -77,8 +77,11 @@ static sfsistat on_negotiate(SMFICTX *ctx, unsigned long actions,
                              unsigned long *wanted_steps,
                              unsigned long *wanted_f2, unsigned long *wanted_f3)
 {
-    static char connect[] = "j {daemon_name} v";
-    static char rcpt[] = "i {rcpt_addr} {rcpt_mailer}";
+    static char connect[] = "j v i {daemon_name}";
+    static char helo[] = "{tls_version}";
+    static char mail[] = "i {mail_mailer} {auth_authen}";
+    static char rcpt[] = "i {rcpt_addr} {rcpt_host} {rcpt_mailer}";
+    static char end[] = "i {msg_id}";
 
     (void)f2;
     (void)f3;
@@ -91,7 +94,10 @@ static sfsistat on_negotiate(SMFICTX *ctx, unsigned long actions,
     *wanted_f3 = 0;
     protocol = *wanted_steps;
     (void)smfi_setsymlist(ctx, SMFIM_CONNECT, connect);
+    (void)smfi_setsymlist(ctx, SMFIM_HELO, helo);
+    (void)smfi_setsymlist(ctx, SMFIM_ENVFROM, mail);
     (void)smfi_setsymlist(ctx, SMFIM_ENVRCPT, rcpt);
+    (void)smfi_setsymlist(ctx, SMFIM_EOM, end);
     return SMFIS_CONTINUE;
 }
 
