@@ -67,6 +67,8 @@ redisReply *redis_link_reply(struct redis_link *link, int64_t deadline_ms,
  */
 bool redis_link_take(struct redis_link *link, redisReply **reply,
                      struct error *error);
+/* Whether the first bytes of a reply have come and its last have not. */
+bool redis_link_is_amid(const struct redis_link *link);
 struct pollfd redis_link_poll(const struct redis_link *link);
 
 /* redis_link_command() and _reply() for one command of C strings. */

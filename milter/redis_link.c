@@ -512,6 +512,12 @@ bool redis_link_take(struct redis_link *link, redisReply **reply,
     return false;
 }
 
+bool redis_link_is_amid(const struct redis_link *link)
+{
+    return link->fd >= 0 && (link->reader->reply != NULL ||
+                             link->reader->pos < link->reader->len);
+}
+
 struct pollfd redis_link_poll(const struct redis_link *link)
 {
     bool sending = link->output_length > link->output_sent;

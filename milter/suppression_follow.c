@@ -546,7 +546,9 @@ suppression_follow_turn(struct suppression_follow *follow, struct error *error)
     follow->options.reading(follow->options.context);
     begun_ms = clock_monotonic_ms();
     result = take_messages(follow, &more, error);
-    if (result == SUPPRESSION_FOLLOW_GOES_ON && !more) {
+    /* half a message names keys, too, and poll() does not tell of it */
+    if (result == SUPPRESSION_FOLLOW_GOES_ON && !more &&
+        !redis_link_is_amid(follow->naming)) {
         follow->options.read(follow->options.context, begun_ms);
     }
     if (result == SUPPRESSION_FOLLOW_GOES_ON) {

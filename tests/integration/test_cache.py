@@ -98,3 +98,17 @@ def test_without_a_cache_redis_is_asked(stack_maker):
     assert code(stack, "gone@example.com") == 250
     stack.redis.start()
     stack.settle()
+
+
+def test_a_name_that_is_half_there_is_not_read(stack_maker):
+    stack = stack_maker()
+    wait_current(stack)
+    domain = ".".join(("d" * 60, "e" * 60, "f" * 60, "example.com"))
+    with stack.redis.client(60) as client, stack.dialogue() as smtp:
+        smtp.mail()
+        # one message that names them all, larger than any buffer on its way
+        client.command("EVAL", "for i = 1, 20000 do redis.call('SET', "
+                       f"'nixie:suppress:u'..i..'@{domain}', '') end", 0)
+        for number in range(20000, 19980, -1):
+            assert smtp.rcpt(f"u{number}@{domain}").code == REFUSED
+    stack.settle()
