@@ -208,21 +208,35 @@ static bool is_word(const redisReply *reply, const char *word)
     return text_is(text_of_reply(reply), word);
 }
 
+/*
+ * While Redis cannot save it answers each ping so, and goes on to name keys.
+ * The reply stands behind all names from before it, as a pong does.
+ */
+static bool is_echo(const redisReply *reply)
+{
+    static const char cannot_save[] = "MISCONF ";
+
+    return reply->type == REDIS_REPLY_ARRAY
+               ? reply->elements >= 1 && is_word(reply->element[0], "pong")
+               : reply->type == REDIS_REPLY_ERROR &&
+                     (size_t)reply->len >= sizeof cannot_save - 1 &&
+                     memcmp(reply->str, cannot_save, sizeof cannot_save - 1) ==
+                         0;
+}
+
 /* Names, a list of none, or the echo of a ping. */
 static enum suppression_follow_result
 take_message(struct suppression_follow *follow, const redisReply *reply,
              struct error *error)
 {
-    if (reply->type != REDIS_REPLY_ARRAY || reply->elements < 1) {
-        return suppression_follow_strange(error);
-    }
-    if (is_word(reply->element[0], "pong")) {
+    if (is_echo(reply)) {
         follow->naming_confirmed_ms = follow->naming_ping_ms;
         follow->naming_ping_ms = 0;
         confirm(follow);
         return SUPPRESSION_FOLLOW_GOES_ON;
     }
-    if (reply->elements != 3 || !is_word(reply->element[0], "message")) {
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 3 ||
+        !is_word(reply->element[0], "message")) {
         return suppression_follow_strange(error);
     }
     if (reply->element[2]->type == REDIS_REPLY_NIL) {
@@ -368,7 +382,7 @@ take_answer(struct suppression_follow *follow, const redisReply *reply,
     case SCAN:
         return take_page(follow, reply, error);
     case PING:
-        return reply->type == REDIS_REPLY_STATUS
+        return reply->type == REDIS_REPLY_STATUS || is_echo(reply)
                    ? SUPPRESSION_FOLLOW_GOES_ON
                    : suppression_follow_refused("PING", reply, error);
     case NOTHING:

@@ -112,3 +112,16 @@ def test_a_name_that_is_half_there_is_not_read(stack_maker):
         for number in range(20000, 19980, -1):
             assert smtp.rcpt(f"u{number}@{domain}").code == REFUSED
     stack.settle()
+
+
+def test_redis_that_cannot_save_still_tells_of_changes(stack_maker):
+    stack = stack_maker()
+    wait_current(stack)
+    (stack.redis.root / "dump.rdb").mkdir()  # in the way of the file
+    stack.redis.cli("CONFIG", "SET", "save", "1000 1000")
+    stack.redis.cli("BGSAVE")
+    wait_until(lambda: "MISCONF" in stack.redis.cli("PING"), "no save", 10)
+    time.sleep(1.5)  # pings meanwhile
+    assert "no current suppression cache" not in stack.nixied.error_text()
+    stack.redis.cli("CONFIG", "SET", "save", "")
+    stack.settle()
