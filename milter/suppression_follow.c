@@ -191,13 +191,16 @@ take_names(struct suppression_follow *follow, const redisReply *keys,
     return result;
 }
 
+/* In a load the cache is still the list that was known before it. */
 static void confirm(const struct suppression_follow *follow)
 {
     int64_t at_ms = follow->naming_confirmed_ms < follow->asking_confirmed_ms
                         ? follow->naming_confirmed_ms
                         : follow->asking_confirmed_ms;
 
-    follow->options.confirmed(follow->options.context, at_ms);
+    if (!follow->loading) {
+        follow->options.confirmed(follow->options.context, at_ms);
+    }
 }
 
 /* ---- replies of the naming connection ---------------------------------------
@@ -329,6 +332,7 @@ static void end_scan(struct suppression_follow *follow)
     suppression_cache_end_load(follow->options.cache);
     if (follow->loading) {
         follow->loading = false;
+        confirm(follow);
         follow->options.load_ended(follow->options.context);
     }
 }
@@ -605,7 +609,6 @@ suppression_follow_open(struct suppression_follow *follow, int64_t deadline_ms,
                                   redis_link_poll(follow->asking).fd);
         follow->naming_confirmed_ms = clock_monotonic_ms();
         follow->asking_confirmed_ms = follow->naming_confirmed_ms;
-        confirm(follow);
         begin_load(follow);
     }
     return result;
