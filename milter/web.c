@@ -14,10 +14,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
 #define CONNECTIONS    64 /* and threads; more are closed at once */
+#define FILES_SHARE    8 /* of the files that may be open: mail needs the rest */
 #define BACKLOG        32
 #define REQUEST_MEMORY (16 * 1024) /* its line and headers, and ours */
 #define TARGET_MAX     4096        /* bytes of path and arguments */
@@ -384,6 +386,17 @@ static bool bind_listener(struct web *web, const struct web_address *address,
     return true;
 }
 
+/* Who opens many here must not keep the MTA from being accepted. */
+static unsigned connections_most(void)
+{
+    struct rlimit files;
+
+    return getrlimit(RLIMIT_NOFILE, &files) != 0 ||
+                   files.rlim_cur / FILES_SHARE >= CONNECTIONS
+               ? CONNECTIONS
+               : (unsigned)(files.rlim_cur / FILES_SHARE) + 1;
+}
+
 /*
  * A thread each: of a few that are shared, a page that waits for Redis would
  * hold up whoever asks whether nixied is well.
@@ -395,7 +408,7 @@ static bool serve(struct web *web)
             MHD_USE_POLL | MHD_USE_ERROR_LOG,
         0, NULL, NULL, respond, web, MHD_OPTION_EXTERNAL_LOGGER, tell,
         (void *)NULL, MHD_OPTION_LISTEN_SOCKET, web->listener,
-        MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS,
+        MHD_OPTION_CONNECTION_LIMIT, connections_most(),
         MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_S,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)REQUEST_MEMORY,
         MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_URI_LOG_CALLBACK,
