@@ -34,6 +34,10 @@ void forgotten_free(struct forgotten *forgotten); /* takes it, or NULL */
 bool forgotten_add(struct forgotten *forgotten, const struct mailbox *mailbox,
                    char name[PSEUDONYM_SIZE], struct error *error);
 
+/* Whether somebody of that pseudonym is; *name is it. False: nobody is. */
+bool forgotten_is(struct forgotten *forgotten, const struct mailbox *mailbox,
+                  char name[PSEUDONYM_SIZE]);
+
 /* What other hosts have forgotten, from Redis. False with error. */
 bool forgotten_learn(struct forgotten *forgotten, struct redis_link *link,
                      const char *key_prefix, int64_t deadline_ms,

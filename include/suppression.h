@@ -86,6 +86,8 @@ struct suppression_listener {
     void *context;
 };
 
+struct forgotten;
+
 struct suppression_options {
     struct redis_endpoint *endpoint; /* borrowed, like key_prefix */
     const char *key_prefix;
@@ -95,6 +97,9 @@ struct suppression_options {
     /* Borrowed; with it the entry of a mailbox may stand under its pseudonym,
      * which is asked behind the mailbox itself. NULL: it does not. */
     const struct pseudonym_key *pseudonyms;
+    /* Borrowed, or NULL: those of whom only the pseudonym is known, whatever
+     * pseudonyms is. */
+    struct forgotten *forgotten;
     struct suppression_listener listener;
     /* May be NULL; called when the breaker opens and closes, in turn and
      * from the prober's thread alone; error is "" when it closes. */

@@ -235,6 +235,7 @@ static bool start_list(struct daemon_store *store, struct error *error)
         .connections = LOOKUP_CONNECTIONS,
         .cache_memory = store->settings->suppression_cache_memory,
         .pseudonyms = store->options.pseudonyms,
+        .forgotten = store->options.forgotten,
         .store_changed = lookups_changed,
         .context = store,
     };

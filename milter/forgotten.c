@@ -154,21 +154,27 @@ out:
     return added;
 }
 
+bool forgotten_is(struct forgotten *forgotten, const struct mailbox *mailbox,
+                  char name[PSEUDONYM_SIZE])
+{
+    bool found;
+
+    (void)pthread_mutex_lock(&forgotten->lock);
+    found = g_hash_table_size(forgotten->names) > 0 &&
+            pseudonym_of(&forgotten->key, mailbox, name) &&
+            g_hash_table_contains(forgotten->names, name);
+    (void)pthread_mutex_unlock(&forgotten->lock);
+    return found;
+}
+
 static bool is_forgotten(struct forgotten *forgotten, struct text address,
                          char name[PSEUDONYM_SIZE])
 {
     struct mailbox mailbox;
-    bool found;
 
-    if (address.bytes == NULL || address.length == 0 ||
-        mailbox_parse(address, forgotten->rules, &mailbox) != MAILBOX_OK) {
-        return false;
-    }
-    (void)pthread_mutex_lock(&forgotten->lock);
-    found = pseudonym_of(&forgotten->key, &mailbox, name) &&
-            g_hash_table_contains(forgotten->names, name);
-    (void)pthread_mutex_unlock(&forgotten->lock);
-    return found;
+    return address.bytes != NULL && address.length > 0 &&
+           mailbox_parse(address, forgotten->rules, &mailbox) == MAILBOX_OK &&
+           forgotten_is(forgotten, &mailbox, name);
 }
 
 /* ---- from Redis ---- */

@@ -1,6 +1,7 @@
 #include "suppression.h"
 
 #include "clock.h"
+#include "forgotten.h"
 #include "suppression_pool.h"
 #include "suppression_track.h"
 #include "text.h"
@@ -14,6 +15,7 @@ struct suppression {
     struct suppression_track *track; /* NULL: each lookup asks Redis */
     const char *key_prefix;
     const struct pseudonym_key *pseudonyms; /* or NULL */
+    struct forgotten *forgotten;            /* or NULL */
     int timeout_ms;
     struct suppression_counts counts;
 };
@@ -28,14 +30,17 @@ struct question {
 };
 
 static void add_pseudonym(struct question *question,
-                          const struct pseudonym_key *pseudonyms)
+                          const struct pseudonym_key *pseudonyms,
+                          struct forgotten *forgotten)
 {
     const struct mailbox *mailbox = question->mailbox;
     const struct mailbox_rules as_it_is = {.keep_local_case = true};
     char name[PSEUDONYM_SIZE];
+    bool has_one =
+        (pseudonyms != NULL && pseudonym_of(pseudonyms, mailbox, name)) ||
+        (forgotten != NULL && forgotten_is(forgotten, mailbox, name));
 
-    if (pseudonyms != NULL && pseudonym_of(pseudonyms, mailbox, name) &&
-        strcmp(name, mailbox->address) != 0) {
+    if (has_one && strcmp(name, mailbox->address) != 0) {
         (void)mailbox_parse_pattern(text_of(name), &as_it_is,
                                     &question->pseudonym);
     }
@@ -57,6 +62,7 @@ static bool pattern_at(const struct question *question, size_t index,
 
 static void begin_question(struct question *question, const char *key_prefix,
                            const struct pseudonym_key *pseudonyms,
+                           struct forgotten *forgotten,
                            const struct mailbox *mailbox, const char *scope)
 {
     struct mailbox_pattern pattern;
@@ -66,7 +72,7 @@ static void begin_question(struct question *question, const char *key_prefix,
     question->mailbox = mailbox;
     question->scope = NULL;
     question->pseudonym.kind = MAILBOX_PATTERN_INVALID;
-    add_pseudonym(question, pseudonyms);
+    add_pseudonym(question, pseudonyms, forgotten);
     question->patterns = mailbox_candidates(mailbox);
     if (question->pseudonym.kind != MAILBOX_PATTERN_INVALID) {
         question->patterns++;
@@ -110,7 +116,7 @@ bool suppression_candidate(const char *key_prefix,
     struct question question;
     struct suppression_entry entry;
 
-    begin_question(&question, key_prefix, pseudonyms, mailbox, scope);
+    begin_question(&question, key_prefix, pseudonyms, NULL, mailbox, scope);
     if (!candidate(&question, index, &entry)) {
         return false;
     }
@@ -493,9 +499,12 @@ static size_t find_in_cache(const struct suppression *list,
 {
     const suppression_kinds kinds =
         suppression_cache_kinds(suppression_track_cache(list->track));
-    /* only the first pattern can have no @ at either end */
-    const size_t patterns =
-        (kinds & ~SUPPRESSION_KINDS_ADDRESS) == 0 ? 1 : question->patterns;
+    /* only the first, and the pseudonym, can have no @ at either end */
+    const size_t addresses =
+        question->pseudonym.kind == MAILBOX_PATTERN_INVALID ? 1 : 2;
+    const size_t patterns = (kinds & ~SUPPRESSION_KINDS_ADDRESS) == 0
+                                ? addresses
+                                : question->patterns;
     size_t first = SIZE_MAX;
 
     for (size_t from = 0; from < patterns; from += AT_ONCE) {
@@ -581,8 +590,8 @@ find(struct suppression *list, const struct mailbox *mailbox, const char *scope,
     struct question question;
     enum suppression_result result;
 
-    begin_question(&question, list->key_prefix, list->pseudonyms, mailbox,
-                   scope);
+    begin_question(&question, list->key_prefix, list->pseudonyms,
+                   list->forgotten, mailbox, scope);
     if (question.patterns == 0 || is_absent(list, &question, now_ms)) {
         return SUPPRESSION_ABSENT;
     }
@@ -660,6 +669,7 @@ struct suppression *suppression_new(const struct suppression_options *options,
     }
     list->key_prefix = options->key_prefix;
     list->pseudonyms = options->pseudonyms;
+    list->forgotten = options->forgotten;
     list->timeout_ms = options->timeout_ms;
     list->pool = suppression_pool_new(options, error);
     if (list->pool != NULL && options->cache_memory > 0) {
