@@ -26,7 +26,7 @@ static const struct command release = {
                 {"origin", 0, "ORIGIN", ""},
                 {"dry-run", 0, NULL, ""}},
 };
-enum option { SINCE, UNTIL, REASON, DOMAIN, ORIGIN, DRY_RUN };
+enum given { SINCE, UNTIL, REASON, DOMAIN, ORIGIN, DRY_RUN };
 
 /* A nixied that notes what it is asked for. */
 struct daemon {

@@ -160,3 +160,21 @@ def test_the_key_is_for_nixied_alone(stack, name, person):
     assert "privacy.key is open to all" in stack.nixied.error_text()
     key.chmod(0o600)
     stack.nixied.start()
+
+
+def test_what_policy_makes_of_the_pseudonym_refuses(stack, name, person):
+    """Somebody else's pseudonym is nobody's."""
+    told = forget(stack, person)
+    stack.redis.command("DEL", history_key("nixie:", "waiting",
+                                           f"{name}.test"))
+    assert told["applied"]
+    mark = stack.log.mark()
+    replies, _ = stack.send([person])
+    assert replies[person].code == 250
+    pseudonym = stack.log.wait(mark, type="reception")["recipient"]
+    stack.redis.cli("HSET", f"nixie:suppress:{pseudonym}", "reason",
+                    "user_unknown", "origin", "policy")
+    wait_until(lambda: stack.send([person])[0][person].code == 550,
+               "the entry acts", 5)
+    assert stack.send([f"bob@{name}.test"])[0][f"bob@{name}.test"].code == 250
+    stack.redis.cli("DEL", f"nixie:suppress:{pseudonym}")
