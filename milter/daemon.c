@@ -4,7 +4,7 @@
 
 #include "client_rate.h"
 #include "clock.h"
-#include "control.h"
+#include "daemon_change.h"
 #include "daemon_privileges.h"
 #include "daemon_store.h"
 #include "daemon_web.h"
@@ -66,6 +66,7 @@ struct daemon {
     struct maillog_messages *messages; /* NULL: no delivery log is followed */
     struct maillog *maillog;
     struct delay_notices *notices;
+    struct daemon_change change;
     struct control *control;
     struct metrics metrics; /* what is counted */
     struct daemon_web *web; /* NULL: nobody may ask */
@@ -77,9 +78,6 @@ struct daemon {
     bool stopping;
     pthread_t main_thread;
     atomic_int end; /* enum daemon_end */
-
-    _Atomic(int64_t) loaded_at_us;     /* the configuration in force */
-    _Atomic(const char *) restart_for; /* a key of it; NULL */
 };
 
 /* --- settings that can change ------------------------------------------ */
@@ -103,7 +101,7 @@ static void reload(struct daemon *daemon)
         return;
     }
     key = settings_needs_restart(daemon->fixed, settings);
-    atomic_store(&daemon->restart_for, key);
+    atomic_store(&daemon->change.restart_for, key);
     if (key != NULL) {
         log_warning("%s has changed: it needs a restart, the rest is in force",
                     key);
@@ -117,92 +115,9 @@ static void reload(struct daemon *daemon)
     if (daemon->notices != NULL) {
         delay_notices_reload(daemon->notices);
     }
-    atomic_store(&daemon->loaded_at_us, began_us);
+    atomic_store(&daemon->change.loaded_at_us, began_us);
     log_info("configuration reloaded: mode=%s",
              settings->mode == MODE_OBSERVE ? "observe" : "enforce");
-}
-
-/* --- changes of the lists ------------------------------------------------ */
-
-/* Later events have its pseudonym before this one is in the log. */
-static bool forget(struct daemon *daemon, struct event *event,
-                   struct mailbox *mailbox, char name[PSEUDONYM_SIZE],
-                   struct error *error)
-{
-    const struct mailbox_rules as_it_is = {.keep_local_case = true};
-
-    if (mailbox_parse(event->recipient, &as_it_is, mailbox) != MAILBOX_OK ||
-        !forgotten_add(daemon->forgotten, mailbox, name, error)) {
-        return false;
-    }
-    event->recipient_domain = text_of(mailbox->domain);
-    event->pseudonym = text_of(name);
-    return true;
-}
-
-static bool change_list(void *context, struct event *event,
-                        struct control_answer *answer, struct error *error)
-{
-    struct daemon *daemon = context;
-    char name[PSEUDONYM_SIZE];
-    struct mailbox mailbox;
-
-    if (event->type == EVENT_RECIPIENT_FORGOTTEN &&
-        !forget(daemon, event, &mailbox, name, error)) {
-        return false;
-    }
-    event->timestamp_us = clock_now_us();
-    event->origin = text_of("command");
-    switch (event_log_append(daemon->log, event)) {
-    case EVENT_LOG_WRITTEN:
-        answer->seq = event->seq;
-        return true;
-    case EVENT_LOG_HELD: /* it will be written, if we live to see room */
-        return true;
-    case EVENT_LOG_LOST:
-        break;
-    }
-    error_set(error, "the event log cannot be written; free space in its "
-                     "folder and try again");
-    return false;
-}
-
-/* What the log could not take is not done, and what follows neither. */
-static bool change_lists(void *context, struct event *events, size_t count,
-                         size_t *done, struct control_answer *answer,
-                         struct error *error)
-{
-    struct daemon *daemon = context;
-
-    for (size_t i = 0; i < count; i++) {
-        if (events[i].type == EVENT_RECIPIENT_FORGOTTEN) {
-            error_set(error, "recipient_forgotten does not come in a batch");
-            return false;
-        }
-    }
-    for (size_t i = 0; i < count; i++) {
-        events[i].timestamp_us = clock_now_us();
-        events[i].origin = text_of("command");
-    }
-    if (event_log_append_all(daemon->log, events, count) != EVENT_LOG_LOST) {
-        *done = count;
-        answer->seq = events[count - 1].seq;
-        answer->applied = false;
-        return true;
-    }
-    for (*done = 0; *done < count && events[*done].seq > 0; (*done)++) {
-        answer->seq = events[*done].seq;
-    }
-    error_set(error, "the event log cannot be written; free space in its "
-                     "folder and try again");
-    return false;
-}
-
-static bool change_applied(void *context, int64_t seq, int timeout_ms)
-{
-    struct daemon *daemon = context;
-
-    return daemon_store_wait(daemon->store, seq, timeout_ms);
 }
 
 /* --- once a second ------------------------------------------------------ */
@@ -450,17 +365,6 @@ static bool start_log(struct daemon *daemon, struct error *error)
     return daemon->log != NULL;
 }
 
-static void tell_about(void *context, struct control_about *about)
-{
-    struct daemon *daemon = context;
-
-    (void)text_copy(text_of(PACKAGE_VERSION), about->version,
-                    sizeof about->version);
-    (void)text_copy(text_of(atomic_load(&daemon->restart_for)),
-                    about->restart_for, sizeof about->restart_for);
-    about->loaded_at_us = atomic_load(&daemon->loaded_at_us);
-}
-
 static bool start_store(struct daemon *daemon, struct error *error)
 {
     const struct daemon_store_options options = {
@@ -470,20 +374,15 @@ static bool start_store(struct daemon *daemon, struct error *error)
         .forgotten = daemon->forgotten,
         .pseudonyms = privacy_key(daemon->privacy),
     };
-    const struct control_options requests = {
-        .state_dir = daemon->fixed->state_dir,
-        .handle = change_list,
-        .applied = change_applied,
-        .about = tell_about,
-        .context = daemon,
-        .handle_all = change_lists,
-    };
-
     daemon->store = daemon_store_start(&options, error);
     if (daemon->store == NULL) {
         return false;
     }
-    daemon->control = control_start(&requests, error);
+    daemon->change.log = daemon->log;
+    daemon->change.store = daemon->store;
+    daemon->change.forgotten = daemon->forgotten;
+    daemon->control =
+        daemon_change_start(&daemon->change, daemon->fixed->state_dir, error);
     return daemon->control != NULL;
 }
 
@@ -727,7 +626,7 @@ int daemon_run(const char *settings_path, struct settings *settings)
     }
     daemon->main_thread = pthread_self();
     daemon->settings_path = settings_path;
-    atomic_store(&daemon->loaded_at_us, clock_now_us());
+    atomic_store(&daemon->change.loaded_at_us, clock_now_us());
     daemon->share = settings_share_new(settings);
     if (daemon->share != NULL) {
         daemon->fixed = settings_share_borrow(daemon->share);
