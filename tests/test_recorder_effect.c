@@ -182,12 +182,12 @@ static const struct event_row {
     {.name = "the allow list is written the same way",
      .type = EVENT_ALLOW_ADDED,
      .pattern = "ann@example.org",
-     .effects = "delete nixie:allow:ann@example.org  \n"
-                "set nixie:allow:ann@example.org added_at " AT "\n"
-                "set nixie:{00}:known allow:ann@example.org " BARE "\n" SETTLED
-                "delete " STRIKES "  \n" SETTLED_REQUESTS "delete " REQUESTS
-                "  \n"
-                "add " STATS " allow_added 1\n"},
+     .effects =
+         "delete nixie:allow:ann@example.org  \n"
+         "set nixie:allow:ann@example.org added_at " AT "\n"
+         "set nixie:{00}:known allow:ann@example.org " BARE "\n" SETTLED
+         "delete " STRIKES "  \n" SETTLED_REQUESTS "delete " REQUESTS "  \n"
+         "add " STATS " allow_added 1\n"},
     {.name = "and deleted",
      .type = EVENT_ALLOW_REMOVED,
      .pattern = "ann@example.org",
@@ -374,18 +374,19 @@ static const struct event_row {
      .pattern = "ann@example.org",
      .origin = "policy",
      .suppression_reason = "unsubscribe",
-     .effects =
-         "is nixie:suppress:ann@example.org origin policy\n"
-         "?unless nixie:suppress:ann@example.org added_at " AT "\n"
-         "?delete nixie:suppress:ann@example.org  \n"
-         "absent nixie:suppress:ann@example.org  \n"
-         "?set nixie:suppress:ann@example.org reason unsubscribe\n"
-         "?set nixie:suppress:ann@example.org origin policy\n"
-         "?set nixie:suppress:ann@example.org added_at " AT "\n" SETTLED
-         "delete " STRIKES "  \n" SETTLED_REQUESTS "delete " REQUESTS "  \n"
-         "add " ANN " escalation@* 1\n"
-         "last " ANN " escalated_at@* " AT "\n"
-         "add " STATS " suppression_added 1\n"},
+     .effects = "is nixie:suppress:ann@example.org origin policy\n"
+                "?unless nixie:suppress:ann@example.org added_at " AT "\n"
+                "?delete nixie:suppress:ann@example.org  \n"
+                "absent nixie:suppress:ann@example.org  \n"
+                "?set nixie:suppress:ann@example.org reason unsubscribe\n"
+                "?set nixie:suppress:ann@example.org origin policy\n"
+                "?set nixie:suppress:ann@example.org added_at " AT "\n"
+                "?set nixie:{00}:known suppress:ann@example.org "
+                "38315df8c2b72672\n" SETTLED "delete " STRIKES
+                "  \n" SETTLED_REQUESTS "delete " REQUESTS "  \n"
+                "add " ANN " escalation@* 1\n"
+                "last " ANN " escalated_at@* " AT "\n"
+                "add " STATS " suppression_added 1\n"},
     {.name = "nothing is known of whom is forgotten",
      .type = EVENT_RECIPIENT_FORGOTTEN,
      .recipient = "ann@example.org",

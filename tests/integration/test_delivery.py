@@ -324,7 +324,8 @@ def test_outcome_is_what_the_remote_did(stack, mta, remote, name, row):
         added = stack.log.wait(mark, type="suppression_added",
                                recipient=recipient)
         assert added["suppression_reason"] == event["reason"]
-        assert stack.send([recipient])[0][recipient].code == 550
+        wait_until(lambda: stack.send([recipient])[0][recipient].code == 550,
+                   "the entry is in Redis, and acts")
     else:
         assert len(strikes(stack, recipient)) == bool(event.get("counted"))
 
