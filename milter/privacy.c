@@ -124,8 +124,20 @@ enum naming {
     NAMED_TO_REMOVE, /* under which it stands there */
 };
 
+static bool is_change(enum event_type type)
+{
+    return type == EVENT_SUPPRESSION_ADDED ||
+           type == EVENT_SUPPRESSION_UPDATED ||
+           type == EVENT_SUPPRESSION_REMOVED || type == EVENT_ALLOW_ADDED ||
+           type == EVENT_ALLOW_REMOVED;
+}
+
+/* What others did in Redis is done: the event only tells of it. */
 static enum naming naming_of(const struct event *event)
 {
+    if (text_is(event->origin, "redis") && is_change(event->type)) {
+        return NAMED_TO_ADD;
+    }
     if (!text_is(event->origin, "command")) {
         return NAMED_BY_CHANCE;
     }

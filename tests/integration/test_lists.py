@@ -123,7 +123,7 @@ def test_an_emptied_list_comes_back(stack, name, clean, tmp_path):
     for key, (value, left) in before.items():
         if stack.redis.command("TYPE", key) != b"hash":
             continue
-        assert after[key][1] == left
+        assert left - 2 <= after[key][1] <= left  # the time goes on
         if isinstance(value, bytes) and value:
             assert (b"note", value) in after[key][0]
         elif value and isinstance(value[0], tuple):

@@ -24,6 +24,8 @@ compatibility_level = 3.6
 queue_directory = {root}/spool
 data_directory = {root}/data
 mail_owner = postfix
+# a service that ended badly is tried again at once, not a minute later
+service_throttle_time = 1s
 setgid_group = postdrop
 maillog_file = {root}/log/mail.log
 maillog_file_prefixes = {root}/log
