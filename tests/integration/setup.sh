@@ -159,7 +159,7 @@ setup_build() {
     local folder=$1 started=$SECONDS
     shift
     mkdir -p "$folder/source" "$folder/build"
-    tar -C "$setup_top" --exclude-vcs --exclude='./build*' \
+    tar -C "$setup_top" --exclude-vcs --exclude='./build' --exclude='./build[._]*' \
         --exclude='*.o' --exclude='*.a' --exclude=.deps \
         --exclude=.dirstamp --exclude=__pycache__ --exclude=autom4te.cache \
         --exclude=./config.status --exclude=./config.log \
