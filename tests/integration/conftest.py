@@ -13,6 +13,8 @@ from harness import sendmail  # noqa: E402
 from harness.nixied import build_folder  # noqa: E402
 from harness.stack import Stack, World  # noqa: E402
 
+# Also those in which a Postfix, beside others, may stand still for a minute.
+LONG = ("test_torture.py", "test_far_sendmail.py", "test_own_bounces.py")
 NEEDED = ("postfix", "postqueue", "sendmail", "redis-server", "redis-cli")
 
 
@@ -28,7 +30,7 @@ def pytest_configure(config):
 
 def pytest_ignore_collect(collection_path):
     """The long tests are not even told as skipped."""
-    return (collection_path.name == "test_torture.py"
+    return (collection_path.name in LONG
             and not os.environ.get("NIXIE_TORTURE")) or None
 
 
