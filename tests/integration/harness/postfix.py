@@ -215,7 +215,11 @@ class Postfix:
                 for path in (self.root / "spool/maildrop").iterdir()]
 
     def delete_all(self):
-        self._run("postsuper", "-c", str(self.config), "-d", "ALL")
+        """Works on a Postfix that is stopped, too."""
+        folders = ("maildrop", "incoming", "active", "deferred", "hold")
+        if any(path.is_file() for folder in folders
+               for path in (self.root / "spool" / folder).rglob("*")):
+            self._run("postsuper", "-c", str(self.config), "-d", "ALL")
 
     def sendmail(self, sender, recipients, text=b"Subject: try\n\nHello\n",
                  options=()):

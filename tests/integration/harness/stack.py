@@ -47,6 +47,12 @@ class World:
             self._sendmail.start()
         return self._sendmail
 
+    def delete_all(self):
+        """No mail of one test is delivered, or counted, in the next."""
+        self.postfix.delete_all()
+        if self._sendmail is not None:
+            self._sendmail.delete_all()
+
     def stop(self):
         self.postfix.stop()
         if self._sendmail is not None:
@@ -129,6 +135,7 @@ class Stack:
         if self.nixied.process is not None:
             self.nixied.kill()
         self.redis.stop()
+        self.world.delete_all()
 
     def finish(self):
         """What must hold at the end of every run, then the end."""
