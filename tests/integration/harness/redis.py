@@ -5,12 +5,24 @@ import shutil
 import signal
 import socket
 import subprocess
+import time
 
 from .wait import signal_process, unix_answers, wait_until
 
 
+LISTS = (b":suppress", b":allow")
+WRITES = ("SET", "HSET", "HDEL", "DEL", "UNLINK", "RENAME", "EXPIRE",
+          "PEXPIRE")
+ACTS_AFTER = 0.01  # seconds until a change of the lists acts, as promised
+
+
 class RedisError(Exception):
     """An error reply."""
+
+
+def is_list_change(command, key="", *_):
+    key = key if isinstance(key, bytes) else str(key).encode()
+    return command in WRITES and any(name in key for name in LISTS)
 
 
 class RedisClient:
@@ -40,11 +52,22 @@ class RedisClient:
             b"$%d\r\n%s\r\n" % (len(word), word) for word in words)
 
     def command(self, *words):
-        self.socket.sendall(self.encode(words))
-        reply = self.read()
+        """Its reply; a change of the lists acts on what comes next."""
+        reply = self._ask(words)
+        if is_list_change(*words):
+            self.let_act()
         if isinstance(reply, RedisError):
             raise reply
         return reply
+
+    def let_act(self):
+        """After the next reply Redis has told of what was before it."""
+        self._ask(("PING",))
+        time.sleep(ACTS_AFTER)
+
+    def _ask(self, words):
+        self.socket.sendall(self.encode(words))
+        return self.read()
 
     def pipeline(self, commands):
         self.socket.sendall(b"".join(self.encode(words)
@@ -135,6 +158,9 @@ class Redis:
         done = subprocess.run(["redis-cli", "-s", str(self.socket), *words],
                               stdin=subprocess.DEVNULL, capture_output=True,
                               timeout=10, check=True)
+        if is_list_change(*words):
+            with self.client() as client:
+                client.let_act()
         return done.stdout.decode("utf-8", "surrogateescape").rstrip("\n")
 
     def keys(self, pattern="*"):
