@@ -91,7 +91,7 @@ def test_planted_difference_is_found(stack, name, command):
     dump = stack.redis.command("DUMP", key)
     stack.redis.command(command[0], key, *command[1:])
     with pytest.raises(AssertionError, match=address):
-        stack.settle()
+        stack.settle(1)
     stack.redis.command("RESTORE", key, 0, dump, "REPLACE")
     stack.settle()
 
@@ -104,13 +104,13 @@ def test_surplus_and_missing_keys_are_found(stack, name):
     surplus = oracle.history_key("nixie:", "domain", "surplus.test")
     stack.redis.command("HSET", surplus, "receptions", "1")
     with pytest.raises(AssertionError, match="surplus.test"):
-        stack.settle()
+        stack.settle(1)
     stack.redis.command("DEL", surplus)
     key = oracle.history_key("nixie:", "recipient", address)
     dump = stack.redis.command("DUMP", key)
     stack.redis.command("DEL", key)
     with pytest.raises(AssertionError, match=address):
-        stack.settle()
+        stack.settle(1)
     stack.redis.command("RESTORE", key, 0, dump)
 
 

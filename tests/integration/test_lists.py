@@ -213,7 +213,7 @@ def test_exports_of_services(stack, name, clean, tmp_path, service):
 
 def test_interrupted_import_goes_on(stack, name, clean, tmp_path):
     path = tmp_path / "list.csv"
-    count = 40000
+    count = 20000
     path.write_text("email\n" + "".join(f"u{i}@{name}.test\n"
                                         for i in range(count)))
     position = tmp_path / "position"
@@ -259,7 +259,7 @@ def test_without_nixied_nothing_is_begun(stack, name, clean, tmp_path):
 def test_mail_and_other_tools_have_their_turn(stack, name, clean, tmp_path):
     path = tmp_path / "list.csv"
     path.write_text("email\n" + "".join(f"u{i}@{name}.test\n"
-                                        for i in range(30000)))
+                                        for i in range(10000)))
     with subprocess.Popen(
             [str(build_folder() / "nixie"), "-c", str(stack.nixied.config),
              "suppress", "import", str(path)], stdout=subprocess.DEVNULL,
