@@ -13,8 +13,7 @@ from harness import sendmail  # noqa: E402
 from harness.nixied import build_folder  # noqa: E402
 from harness.stack import Stack, World  # noqa: E402
 
-# Also those in which a Postfix, beside others, may stand still for a minute.
-LONG = ("test_torture.py", "test_far_sendmail.py", "test_own_bounces.py")
+LONG = ("test_torture.py",)
 NEEDED = ("postfix", "postqueue", "sendmail", "redis-server", "redis-cli")
 
 

@@ -82,7 +82,8 @@ def test_who_is_unknown_there_is_suppressed_at_once(stack, name, options):
     victim = f"fail@{name}.sendmail.test"
     event = bounced(stack, [victim], **options)
     assert (event["recipient"], event["trace"]) == (victim, "valid")
-    assert (event["reason"], event["failure_type"]) == ("user_unknown", "hard")
+    assert (event["reason"], event["failure_type"]) == (
+        "user_unknown", "hard"), event
     assert event["reporting_mta"] == "mx.nixie.test"
     assert (event["counted"], event["strike_limit"]) == (True, 1)
     settle(stack)

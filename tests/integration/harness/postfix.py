@@ -24,8 +24,6 @@ compatibility_level = 3.6
 queue_directory = {root}/spool
 data_directory = {root}/data
 mail_owner = postfix
-# a service that ended badly is tried again at once, not a minute later
-service_throttle_time = 1s
 setgid_group = postdrop
 maillog_file = {root}/log/mail.log
 maillog_file_prefixes = {root}/log
@@ -111,6 +109,20 @@ closed.test 554 5.7.1 Not from here
 """
 
 
+def merge(main, extra):
+    """extra takes the place of what main says of the same parameters.
+
+    Each program of Postfix warns of a parameter that is there twice: also
+    postlogd(8), through itself, which waits for ever when ten others did so
+    before it has read the first.
+    """
+    names = {line.partition("=")[0].strip() for line in extra.splitlines()
+             if "=" in line}
+    kept = [line for line in main.splitlines()
+            if line.partition("=")[0].strip() not in names]
+    return "\n".join(kept) + "\n" + extra
+
+
 class Postfix:
     """One instance; root is its folder, made here."""
 
@@ -145,7 +157,7 @@ class Postfix:
         if self.milter_socket is not None:
             main += MILTERS.format(socket=self.milter_socket,
                                    action=self.default_action)
-        (self.config / "main.cf").write_text(main + self.extra)
+        (self.config / "main.cf").write_text(merge(main, self.extra))
         (self.config / "master.cf").write_text(
             MASTER_CF.format(port=f"127.0.0.1:{self.port}"))
         (self.config / "access").write_text(ACCESS)
