@@ -150,7 +150,7 @@ def try_again(stack):
         stack.mta._run("sendmail", "-C", str(stack.mta.config), "-L",
                        "sm-mta", "-q", check=False)
     else:
-        stack.mta._run("postqueue", "-c", str(stack.mta.config), "-f")
+        stack.mta.flush()
 
 
 def strikes(stack, address):

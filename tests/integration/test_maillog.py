@@ -25,7 +25,7 @@ def follows(stack):
 
 
 def flush(stack):
-    stack.postfix._run("postqueue", "-c", str(stack.postfix.config), "-f")
+    stack.postfix.flush()
 
 
 def strikes(stack, address):

@@ -139,7 +139,7 @@ def test_the_log_and_a_late_report_are_one_strike_over_a_restart(
     remote.answers[victim.encode()] = FULL % victim.encode()
 
     def give_up():
-        stack.mta._run("postqueue", "-c", str(stack.mta.config), "-f")
+        stack.mta.flush()
         stack.mta.wait_empty()
 
     if when == "before":

@@ -202,7 +202,7 @@ def test_a_restart_knows_who_waits(stack, name):
     assert event["attempt"] == 1 and event["counted"]
     stack.nixied.restart()
     mark = stack.log.mark()
-    stack.postfix._run("postqueue", "-c", str(stack.postfix.config), "-f")
+    stack.postfix.flush()
     event = stack.log.wait(mark, type="delay", timeout=20)
     assert event["attempt"] == 2 and event["counted"]
     assert event["recipient"] == pseudonym(stack, recipient)

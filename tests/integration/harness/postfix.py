@@ -226,11 +226,21 @@ class Postfix:
         return [path.name
                 for path in (self.root / "spool/maildrop").iterdir()]
 
+    def _has_mail(self, *folders):
+        return any(path.is_file() for folder in folders
+                   for path in (self.root / "spool" / folder).rglob("*"))
+
+    def flush(self):
+        """Tries again. What is logged as deferred is still active then."""
+        wait_until(lambda: not self._has_mail("maildrop", "incoming",
+                                              "active"),
+                   lambda: f"nothing is under way: {self.queue()}")
+        self._run("postqueue", "-c", str(self.config), "-f")
+
     def delete_all(self):
         """Works on a Postfix that is stopped, too."""
-        folders = ("maildrop", "incoming", "active", "deferred", "hold")
-        if any(path.is_file() for folder in folders
-               for path in (self.root / "spool" / folder).rglob("*")):
+        if self._has_mail("maildrop", "incoming", "active", "deferred",
+                          "hold"):
             self._run("postsuper", "-c", str(self.config), "-d", "ALL")
 
     def sendmail(self, sender, recipients, text=b"Subject: try\n\nHello\n",
