@@ -1,4 +1,5 @@
 #include "command_check.h"
+#include "scratch.h"
 
 #include <fcntl.h>
 #include <setjmp.h>
@@ -49,7 +50,7 @@ static void command_check_may_reads_mode_bits_as_the_kernel_does(void **state)
 
 /* A queue folder with our socket in it, beside a configuration of Postfix. */
 struct site {
-    char folder[PATH_SIZE];
+    char folder[SCRATCH_SIZE];
     char queue[PATH_SIZE + 16];
     char socket[PATH_SIZE + 32];
 };
@@ -58,13 +59,10 @@ static void write_file(const struct site *site, const char *name,
                        const char *text)
 {
     char path[PATH_SIZE + 32];
-    FILE *file;
 
     (void)snprintf(path, sizeof path, "%s/%s", site->folder, name);
-    file = fopen(path, "we");
-    assert_non_null(file);
-    assert_true(fputs(text, file) >= 0);
-    assert_int_equal(fclose(file), 0);
+    scratch_write(path, text);
+    scratch_age(path);
 }
 
 static void make_socket(const struct site *site)
@@ -81,28 +79,11 @@ static void make_socket(const struct site *site)
 
 static void make_site(struct site *site)
 {
-    static const char template[] = "/tmp/nixie-check-XXXXXX";
-
-    memcpy(site->folder, template, sizeof template);
-    assert_non_null(mkdtemp(site->folder));
+    scratch_make(site->folder);
     (void)snprintf(site->queue, sizeof site->queue, "%s/q", site->folder);
     (void)snprintf(site->socket, sizeof site->socket, "%s/m.sock", site->queue);
     assert_int_equal(mkdir(site->queue, 0755), 0);
     make_socket(site);
-}
-
-static void remove_site(const struct site *site)
-{
-    static const char *const files[] = {"main.cf", "master.cf", "n.conf"};
-    char path[PATH_SIZE + 32];
-
-    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
-        (void)snprintf(path, sizeof path, "%s/%s", site->folder, files[i]);
-        (void)unlink(path);
-    }
-    assert_int_equal(unlink(site->socket), 0);
-    assert_int_equal(rmdir(site->queue), 0);
-    assert_int_equal(rmdir(site->folder), 0);
 }
 
 /* Replaces each "QUEUE" in text. */
@@ -265,7 +246,7 @@ static void command_check_postfix_finds_the_chroot_trap(void **state)
             fail_msg("%s, chroot %c: %s", rows[i].milters, rows[i].chroot,
                      output);
         }
-        remove_site(&site);
+        scratch_remove(site.folder);
     }
 }
 
@@ -282,7 +263,7 @@ static void command_check_postfix_fails_without_the_named_main_cf(void **state)
     assert_false(run_check(&site, "unix:QUEUE/m.sock", output));
     assert_memory_equal(output, "FAIL", 4);
     assert_non_null(strstr(output, site.folder));
-    remove_site(&site);
+    scratch_remove(site.folder);
 }
 
 static void command_check_barrier_names_the_folder(void **state)
@@ -293,14 +274,14 @@ static void command_check_barrier_names_the_folder(void **state)
     struct site site;
 
     (void)state;
-    make_site(&site); /* mkdtemp(3): for its owner only */
+    make_site(&site); /* for its owner only */
     assert_true(
         command_check_barrier(&nobody, site.socket, folder, sizeof folder));
     assert_string_equal(folder, site.folder);
     assert_int_equal(chmod(site.folder, 0755), 0);
     assert_false(
         command_check_barrier(&nobody, site.socket, folder, sizeof folder));
-    remove_site(&site);
+    scratch_remove(site.folder);
 }
 
 int main(void)

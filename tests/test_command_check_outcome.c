@@ -1,4 +1,5 @@
 #include "check_shown.h"
+#include "scratch.h"
 #include "settings_text.h"
 
 #include <fcntl.h>
@@ -34,13 +35,10 @@ static void write_file(const struct site *site, const char *name,
                        const char *text, mode_t mode)
 {
     char path[2 * PATH_SIZE];
-    FILE *file;
 
     path_in(site, name, path);
-    file = fopen(path, "we");
-    assert_non_null(file);
-    assert_true(fputs(text, file) >= 0);
-    assert_int_equal(fclose(file), 0);
+    scratch_write(path, text);
+    scratch_age(path);
     assert_int_equal(chmod(path, mode), 0);
 }
 

@@ -1,4 +1,5 @@
 #include "maillog_schedule.h"
+#include "scratch.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -157,33 +158,27 @@ static void silly_times_end(void **state)
 /* A folder with a main.cf, for the postconf of this host. */
 static void postfix_is_asked_for_its_times(void **state)
 {
-    char folder[] = "/tmp/nixie-schedule.XXXXXX";
-    char path[64];
+    char folder[SCRATCH_SIZE], path[64];
     struct maillog_schedule schedule;
     struct error error = {""};
-    FILE *file;
 
     (void)state;
     if (access("/usr/sbin/postconf", X_OK) != 0) {
         skip();
     }
-    assert_non_null(mkdtemp(folder));
+    scratch_make(folder);
     (void)snprintf(path, sizeof path, "%s/main.cf", folder);
-    file = fopen(path, "w");
-    assert_non_null(file);
-    (void)fputs("minimal_backoff_time = 2m\nmaximal_backoff_time = 1h\n"
-                "base = 3\nmaximal_queue_lifetime = ${base}\n"
-                "bounce_queue_lifetime = 12h\nqueue_run_delay = 45\n",
-                file);
-    (void)fclose(file);
+    scratch_write(path, "minimal_backoff_time = 2m\nmaximal_backoff_time = 1h\n"
+                        "base = 3\nmaximal_queue_lifetime = ${base}\n"
+                        "bounce_queue_lifetime = 12h\nqueue_run_delay = 45\n");
+    scratch_age(path);
     assert_int_equal(setenv("MAIL_CONFIG", folder, 1), 0);
     maillog_schedule_init(&schedule);
     if (!maillog_schedule_ask_postfix(&schedule, &error)) {
         fail_msg("%s", error.text);
     }
     assert_int_equal(unsetenv("MAIL_CONFIG"), 0);
-    (void)unlink(path);
-    (void)rmdir(folder);
+    scratch_remove(folder);
     assert_int_equal(schedule.minimal_backoff_s, 120);
     assert_int_equal(schedule.maximal_backoff_s, 3600);
     assert_int_equal(schedule.queue_lifetime_s, 3 * 86400);
