@@ -113,6 +113,19 @@ static void see(const struct site *site, const struct check_part *part,
     settings_free(settings);
 }
 
+static void write_postfix(const struct site *site, const char *more,
+                          const char *option)
+{
+    char text[1024];
+
+    (void)snprintf(text, sizeof text,
+                   "compatibility_level = 3.6\nqueue_directory = %.200s\n%s",
+                   site->folder, more);
+    write_file(site, "main.cf", text, 0644);
+    (void)snprintf(text, sizeof text, "smtp inet n - n - - smtpd\n%s", option);
+    write_file(site, "master.cf", text, 0644);
+}
+
 #define NOBODY "user = \"nobody\"\n"
 
 static void command_check_outcome_tells_who_may_read_the_log(void **state)
@@ -130,9 +143,10 @@ static void command_check_outcome_tells_who_may_read_the_log(void **state)
         {0, 0755, false, "set maillog to the file"},
     };
     const struct site *site = site_of(state);
-    const struct check_part part = {outcome, "/nonexistent"};
+    const struct check_part part = {outcome, site->folder};
     char path[2 * PATH_SIZE];
 
+    write_postfix(site, "", "");
     path_in(site, "log", path);
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         (void)unlink(path);
@@ -143,19 +157,6 @@ static void command_check_outcome_tells_who_may_read_the_log(void **state)
         see(site, &part, NOBODY "maillog = {\"~/log\"}\n", rows[i].well,
             rows[i].told);
     }
-}
-
-static void write_postfix(const struct site *site, const char *more,
-                          const char *option)
-{
-    char text[1024];
-
-    (void)snprintf(text, sizeof text,
-                   "compatibility_level = 3.6\nqueue_directory = %.200s\n%s",
-                   site->folder, more);
-    write_file(site, "main.cf", text, 0644);
-    (void)snprintf(text, sizeof text, "smtp inet n - n - - smtpd\n%s", option);
-    write_file(site, "master.cf", text, 0644);
 }
 
 static void command_check_outcome_notes_what_is_not_followed(void **state)
@@ -248,7 +249,7 @@ static void command_check_outcome_loads_rules_and_notices(void **state)
          "warn  delay_notice_after: without maillog"},
     };
     const struct site *site = site_of(state);
-    const struct check_part part = {outcome, "/nonexistent"};
+    const struct check_part part = {outcome, site->folder};
 
     write_file(site, "rules", "a.b  user_unknown  /no such user/\n", 0644);
     write_file(site, "mc", "what is this\n", 0644);
