@@ -1,5 +1,7 @@
 #include "list_seen.h"
 
+#include "fnv.h"
+
 #include <stdint.h>
 #include <stdlib.h>
 
@@ -36,15 +38,12 @@ void list_seen_free(struct list_seen *seen)
     }
 }
 
-/* FNV-1a, and a mixing of its bits; never 0. Who makes keys meet gains but a
+/* Its bits mixed; never 0. Who makes keys meet gains but a
  * wrong line in a report. */
 static uint64_t print_of(const struct store_key *key)
 {
-    uint64_t print = UINT64_C(0xcbf29ce484222325);
+    uint64_t print = fnv_add(FNV_BEGIN, (struct text){key->text, key->length});
 
-    for (size_t i = 0; i < key->length; i++) {
-        print = (print ^ (unsigned char)key->text[i]) * UINT64_C(0x100000001b3);
-    }
     print = (print ^ (print >> 33)) * UINT64_C(0xff51afd7ed558ccd);
     print ^= print >> 33;
     return print == 0 ? 1 : print;

@@ -1,6 +1,7 @@
 #include "maillog_position.h"
 
 #include "decimal.h"
+#include "fnv.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -14,16 +15,10 @@ static const char *const kind_words[] = {
     [MAILLOG_POSITION_STREAM] = "stream:",
 };
 
-/* FNV-1a: tells sources of one host apart, nothing more. */
+/* Tells sources of one host apart, nothing more. */
 uint64_t maillog_position_source(const char *source)
 {
-    uint64_t hash = UINT64_C(0xcbf29ce484222325);
-
-    for (; *source != '\0'; source++) {
-        hash ^= (unsigned char)*source;
-        hash *= UINT64_C(0x100000001b3);
-    }
-    return hash;
+    return fnv_add(FNV_BEGIN, text_of(source));
 }
 
 /* Bit by bit: there are never more than MAILLOG_HEAD bytes. */

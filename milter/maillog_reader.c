@@ -1,6 +1,7 @@
 #include "maillog_reader.h"
 
 #include "clock.h"
+#include "fnv.h"
 #include "maillog_line.h"
 #include "maillog_outcome.h"
 #include "maillog_position.h"
@@ -285,10 +286,7 @@ static bool is_deferral(const struct maillog_record *record)
 
 static uint64_t add_to_hash(uint64_t hash, struct text text)
 {
-    for (size_t i = 0; i < text.length; i++) {
-        hash = (hash ^ (unsigned char)text.bytes[i]) * UINT64_C(1099511628211);
-    }
-    return hash * UINT64_C(1099511628211);
+    return fnv_add_byte(fnv_add(hash, text), 0);
 }
 
 static int64_t *clock_of(struct maillog_reader *reader,
@@ -300,7 +298,7 @@ static int64_t *clock_of(struct maillog_reader *reader,
 /* What lines of one run about the same recipients have in common. */
 static uint64_t run_of(const struct maillog_record *record)
 {
-    uint64_t hash = UINT64_C(14695981039346656037) ^ (uint64_t)record->pid;
+    uint64_t hash = FNV_BEGIN ^ (uint64_t)record->pid;
 
     return add_to_hash(add_to_hash(hash, record->queue_id), record->recipients);
 }

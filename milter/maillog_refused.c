@@ -1,5 +1,7 @@
 #include "maillog_refused.h"
 
+#include "fnv.h"
+
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,7 +32,7 @@ static uint64_t add_to_hash(uint64_t hash, struct text text)
         unsigned char byte = (unsigned char)text.bytes[i];
 
         byte = byte >= 'A' && byte <= 'Z' ? (unsigned char)(byte | 0x20) : byte;
-        hash = (hash ^ byte) * UINT64_C(1099511628211);
+        hash = fnv_add_byte(hash, byte);
     }
     return (hash ^ hash >> 32) * UINT64_C(0x9e3779b97f4a7c15);
 }
@@ -52,7 +54,7 @@ static struct text name_of(const struct event *event)
 static uint64_t key_of(const struct event *event)
 {
     struct text name = name_of(event);
-    uint64_t hash = UINT64_C(14695981039346656037);
+    uint64_t hash = FNV_BEGIN;
 
     if (event->queue_id.length == 0 || name.length == 0) {
         return 0;

@@ -1,5 +1,7 @@
 #include "maillog_same.h"
 
+#include "fnv.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
@@ -56,18 +58,9 @@ bool maillog_same_file(const char *one, const char *other)
 
 static uint64_t hash_of(const char *path, const char *store)
 {
-    const char *parts[] = {path, store};
-    uint64_t hash = UINT64_C(14695981039346656037);
+    const uint64_t hash = fnv_add(FNV_BEGIN, text_of(path));
 
-    for (size_t i = 0; i < 2; i++) {
-        for (const char *at = parts[i];; at++) {
-            hash = (hash ^ (unsigned char)*at) * UINT64_C(1099511628211);
-            if (*at == '\0') { /* which parts the two */
-                break;
-            }
-        }
-    }
-    return hash;
+    return fnv_add_byte(fnv_add(fnv_add_byte(hash, 0), text_of(store)), 0);
 }
 
 /*

@@ -1,3 +1,4 @@
+#include "fnv.h"
 #include "maillog_scan.h"
 #include "maillog_sendmail.h"
 
@@ -36,13 +37,7 @@ find_join(struct maillog_sendmail *state, const struct maillog_record *record)
 
 static uint64_t hash_of(const struct maillog_record *record)
 {
-    uint64_t hash = UINT64_C(14695981039346656037) ^ (uint64_t)record->pid;
-
-    for (size_t i = 0; i < record->queue_id.length; i++) {
-        hash = (hash ^ (unsigned char)record->queue_id.bytes[i]) *
-               UINT64_C(1099511628211); /* FNV-1a */
-    }
-    return hash;
+    return fnv_add(FNV_BEGIN ^ (uint64_t)record->pid, record->queue_id);
 }
 
 static struct maillog_sendmail_join *

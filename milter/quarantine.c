@@ -1,6 +1,7 @@
 #include "quarantine.h"
 
 #include "clock.h"
+#include "fnv.h"
 #include "log.h"
 #include "quarantine_breaker.h"
 #include "quarantine_event.h"
@@ -122,25 +123,15 @@ static void tell_odd(struct run *run, enum store_history kind, unsigned bucket,
  * due again for a reason of today has another print.
  */
 
-static uint64_t mixed(uint64_t print, const void *bytes, size_t length)
-{
-    const unsigned char *byte = bytes;
-
-    for (size_t i = 0; i < length; i++) {
-        print = (print ^ byte[i]) * UINT64_C(1099511628211); /* FNV-1a */
-    }
-    return print;
-}
-
 static uint64_t print_of(const struct quarantine_due *due)
 {
     const int64_t numbers[] = {due->last_us, due->escalation, due->failing_us,
                                due->down_us};
-    uint64_t print =
-        mixed(UINT64_C(14695981039346656037), numbers, sizeof numbers);
+    uint64_t print = fnv_add(
+        FNV_BEGIN, (struct text){(const char *)numbers, sizeof numbers});
 
-    print = mixed(print, due->value.bytes, due->value.length);
-    return mixed(print, due->evidence, due->evidence_length);
+    print = fnv_add(print, due->value);
+    return fnv_add(print, (struct text){due->evidence, due->evidence_length});
 }
 
 /* The latest of the name; NULL: none. */
