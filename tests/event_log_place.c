@@ -3,6 +3,7 @@
 #include "event_cursor.h"
 #include "event_files.h"
 #include "event_json.h"
+#include "scratch.h"
 #include "text.h"
 
 #include <dirent.h>
@@ -81,8 +82,7 @@ int place_make(void **state)
     struct place *place = calloc(1, sizeof *place);
 
     assert_non_null(place);
-    (void)snprintf(place->path, sizeof place->path, "/tmp/log.XXXXXX");
-    assert_non_null(mkdtemp(place->path));
+    scratch_make(place->path);
     (void)snprintf(place->state, sizeof place->state, "%s/state", place->path);
     (void)snprintf(place->logs, sizeof place->logs, "%s/logs", place->path);
     (void)snprintf(place->event_log, sizeof place->event_log, "%s/events.jsonl",
@@ -124,9 +124,7 @@ int place_remove(void **state)
 
     disk_repair();
     place_stop(place);
-    place_empty_folder(place->state);
-    place_empty_folder(place->logs);
-    assert_int_equal(rmdir(place->path), 0);
+    scratch_remove(place->path);
     free(place);
     return 0;
 }

@@ -1,5 +1,6 @@
 #include "fake_redis.h"
 
+#include "scratch.h"
 #include "text.h"
 
 #include <arpa/inet.h>
@@ -253,8 +254,7 @@ struct fake_redis *fake_redis_start(struct fake_redis_script script)
     for (size_t i = 0; i < PEERS_MAX; i++) {
         fake->peers[i].fd = -1;
     }
-    (void)snprintf(fake->folder, sizeof fake->folder, "/tmp/nixie-fake-XXXXXX");
-    must(mkdtemp(fake->folder) != NULL, "mkdtemp");
+    scratch_make(fake->folder);
     (void)snprintf(fake->location, sizeof fake->location, "unix:%s/redis.sock",
                    fake->folder);
     (void)snprintf(address.sun_path, sizeof address.sun_path, "%s",
@@ -297,12 +297,9 @@ unsigned fake_redis_connections(const struct fake_redis *fake)
 
 void fake_redis_stop(struct fake_redis *fake)
 {
-    const char *path;
-
     if (fake == NULL) {
         return;
     }
-    path = fake->location + strlen("unix:");
     must(eventfd_write(fake->stop, 1) == 0, "eventfd");
     must(pthread_join(fake->thread, NULL) == 0, "join");
     for (size_t i = 0; i < PEERS_MAX; i++) {
@@ -313,8 +310,7 @@ void fake_redis_stop(struct fake_redis *fake)
     (void)close(fake->listeners[0]);
     (void)close(fake->listeners[1]);
     (void)close(fake->stop);
-    (void)unlink(path);
-    (void)rmdir(fake->folder);
+    scratch_remove(fake->folder);
     (void)pthread_mutex_destroy(&fake->lock);
     free(fake);
 }

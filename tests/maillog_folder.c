@@ -1,6 +1,7 @@
 #include "maillog_folder.h"
 
-#include <dirent.h>
+#include "scratch.h"
+
 #include <fcntl.h>
 #include <setjmp.h>
 #include <spawn.h>
@@ -21,8 +22,7 @@ int maillog_folder_make(void **state)
     struct maillog_folder *folder = calloc(1, sizeof *folder);
 
     assert_non_null(folder);
-    (void)snprintf(folder->path, sizeof folder->path, "/tmp/maillog.XXXXXX");
-    assert_non_null(mkdtemp(folder->path));
+    scratch_make(folder->path);
     (void)snprintf(folder->log, sizeof folder->log, "%s/mail.log",
                    folder->path);
     *state = folder;
@@ -32,17 +32,8 @@ int maillog_folder_make(void **state)
 int maillog_folder_remove(void **state)
 {
     struct maillog_folder *folder = *state;
-    DIR *open_folder = opendir(folder->path);
-    const struct dirent *entry;
 
-    assert_non_null(open_folder);
-    while ((entry = readdir(open_folder)) != NULL) {
-        if (unlinkat(dirfd(open_folder), entry->d_name, 0) != 0) {
-            (void)unlinkat(dirfd(open_folder), entry->d_name, AT_REMOVEDIR);
-        }
-    }
-    (void)closedir(open_folder);
-    assert_int_equal(rmdir(folder->path), 0);
+    scratch_remove(folder->path);
     free(folder);
     return 0;
 }

@@ -1,9 +1,10 @@
 #include "redis_server.h"
 
+#include "scratch.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -160,12 +161,7 @@ struct redis_server *redis_server_start(const char *const *options)
         return NULL;
     }
     server->pid = -1;
-    (void)snprintf(server->folder, sizeof server->folder,
-                   "/tmp/nixie-redis-XXXXXX");
-    if (mkdtemp(server->folder) == NULL) {
-        free(server);
-        return NULL;
-    }
+    scratch_make(server->folder);
     (void)snprintf(server->location, sizeof server->location,
                    "unix:%s/redis.sock", server->folder);
     if (!copy_options(server, options) || !spawn(server)) {
@@ -212,23 +208,13 @@ bool redis_server_restart(struct redis_server *server)
     return spawn(server);
 }
 
-static int remove_entry(const char *path, const struct stat *status, int type,
-                        struct FTW *place)
-{
-    (void)status;
-    (void)type;
-    (void)place;
-    (void)remove(path);
-    return 0;
-}
-
 void redis_server_stop(struct redis_server *server)
 {
     if (server == NULL) {
         return;
     }
     redis_server_kill(server);
-    (void)nftw(server->folder, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+    scratch_remove(server->folder);
     for (size_t i = 0; i < server->option_count; i++) {
         free(server->options[i]);
     }

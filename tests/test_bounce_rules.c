@@ -3,6 +3,7 @@
 #include "bounce_rules_filter.h"
 #include "bounce_rules_match.h"
 #include "bounce_rules_words.h"
+#include "scratch.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -34,9 +35,7 @@ static int set_up(void **state)
     struct world *world = calloc(1, sizeof *world);
 
     assert_non_null(world);
-    (void)snprintf(world->folder, sizeof world->folder,
-                   "/tmp/nixie-rulesXXXXXX");
-    assert_non_null(mkdtemp(world->folder));
+    scratch_make(world->folder);
     for (int i = 0; i < FILES; i++) {
         assert_true(asprintf(&world->paths[i], "%s/%d.conf", world->folder, i) >
                     0);
@@ -52,10 +51,9 @@ static int tear_down(void **state)
     bounce_scratch_free(world->scratch);
     bounce_rules_free(world->rules);
     for (int i = 0; i < FILES; i++) {
-        (void)unlink(world->paths[i]);
         free(world->paths[i]);
     }
-    (void)rmdir(world->folder);
+    scratch_remove(world->folder);
     free(world);
     return 0;
 }

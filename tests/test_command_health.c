@@ -2,6 +2,7 @@
 #include "command_world.h"
 #include "control.h"
 #include "event_json.h"
+#include "scratch.h"
 
 #include <fcntl.h>
 #include <setjmp.h>
@@ -56,8 +57,7 @@ static void make_place(struct place *place)
     const struct control_options options = {.state_dir = place->folder,
                                             .handle = log_nothing};
 
-    memcpy(place->folder, "/tmp/nixie-health-XXXXXX", 25);
-    assert_non_null(mkdtemp(place->folder));
+    scratch_make(place->folder);
     (void)snprintf(place->log, sizeof place->log, "%s/events.jsonl",
                    place->folder);
     place->control = control_start(&options, &error);

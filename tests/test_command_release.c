@@ -1,5 +1,6 @@
 #include "command_world.h"
 #include "control.h"
+#include "scratch.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -64,8 +65,7 @@ static void start_daemon(struct daemon *daemon)
         .state_dir = daemon->folder, .handle = note_removal, .context = daemon};
     struct error error = {""};
 
-    memcpy(daemon->folder, "/tmp/nixie-release-XXXXXX", 26);
-    assert_non_null(mkdtemp(daemon->folder));
+    scratch_make(daemon->folder);
     daemon->control = control_start(&options, &error);
     assert_string_equal(error.text, "");
 }

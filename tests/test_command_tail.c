@@ -1,6 +1,7 @@
 #include "clock.h"
 #include "command_tail.h"
 #include "event_follow.h"
+#include "scratch.h"
 
 #include <fcntl.h>
 #include <setjmp.h>
@@ -181,21 +182,16 @@ static char path[128];
 static int make_folder(void **state)
 {
     (void)state;
-    (void)snprintf(folder, sizeof folder, "/tmp/nixie-follow-XXXXXX");
-    if (mkdtemp(folder) == NULL) {
-        return -1;
-    }
+    scratch_make(folder);
     (void)snprintf(path, sizeof path, "%s/events.jsonl", folder);
     return 0;
 }
 
 static int remove_folder(void **state)
 {
-    char command_line[128];
-
     (void)state;
-    (void)snprintf(command_line, sizeof command_line, "rm -r '%s'", folder);
-    return system(command_line);
+    scratch_remove(folder);
+    return 0;
 }
 
 static void append(const char *to, const char *text)

@@ -2,6 +2,7 @@
 #include "control.h"
 #include "control_batch.h"
 #include "event_json.h"
+#include "scratch.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -56,12 +57,10 @@ static bool handle(void *context, struct event *event,
 
 static char *make_folder(void)
 {
-    static const char template[] = "/tmp/nixie-control-XXXXXX";
     char *folder = malloc(FOLDER_MAX);
 
     assert_non_null(folder);
-    memcpy(folder, template, sizeof template);
-    assert_non_null(mkdtemp(folder));
+    scratch_make(folder);
     return folder;
 }
 

@@ -1,5 +1,6 @@
 #include "clock.h"
 #include "delay_notice.h"
+#include "scratch.h"
 #include "settings_text.h"
 #include "smtp_script.h"
 
@@ -31,13 +32,9 @@ struct office {
 static void write_template(const struct office *office, const char *text)
 {
     char path[64];
-    FILE *file;
 
     (void)snprintf(path, sizeof path, "%s/delay.en.txt", office->folder);
-    file = fopen(path, "we");
-    assert_non_null(file);
-    assert_true(fputs(text, file) >= 0);
-    assert_int_equal(fclose(file), 0);
+    scratch_write(path, text);
 }
 
 static struct settings *settings_with(const struct office *office,
@@ -60,8 +57,7 @@ static void open_office(struct office *office, const struct smtp_script *script,
     struct delay_notice_options options = {0};
     struct error error = {""};
 
-    (void)strcpy(office->folder, "/tmp/nixie-notices-XXXXXX");
-    assert_non_null(mkdtemp(office->folder));
+    scratch_make(office->folder);
     office->server = smtp_server_start(script == NULL ? &usual : script, 1);
     write_template(office, template);
     office->share = settings_share_new(settings_with(office, more));
@@ -82,14 +78,10 @@ static void change_settings(struct office *office, const char *more)
 
 static void close_office(struct office *office)
 {
-    char path[64];
-
     delay_notices_stop(office->notices);
     settings_share_free(office->share);
     smtp_server_stop(office->server);
-    (void)snprintf(path, sizeof path, "%s/delay.en.txt", office->folder);
-    assert_int_equal(unlink(path), 0);
-    assert_int_equal(rmdir(office->folder), 0);
+    scratch_remove(office->folder);
 }
 
 struct late {

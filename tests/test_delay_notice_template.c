@@ -1,4 +1,5 @@
 #include "delay_notice_template.h"
+#include "scratch.h"
 
 #include <glib.h>
 #include <setjmp.h>
@@ -159,11 +160,11 @@ delay_notice_template_load_says_what_to_do_about_a_file(void **state)
                  "delay_notice_language"},
         {"folder", "/delay.folder.txt:1: no regular file; write it"},
     };
-    char folder[] = "/tmp/nixie-notices-XXXXXX";
+    char folder[SCRATCH_SIZE];
     char *inner;
     (void)state;
 
-    assert_non_null(mkdtemp(folder));
+    scratch_make(folder);
     inner = g_strdup_printf("%s/delay.folder.txt", folder);
     assert_int_equal(mkdir(inner, 0700), 0);
     write_file(folder, "delay.en.txt", DELAY_NOTICE_TEMPLATE_MAX);
@@ -184,11 +185,8 @@ delay_notice_template_load_says_what_to_do_about_a_file(void **state)
         delay_notice_template_free(template);
         g_free(language);
     }
-    assert_int_equal(rmdir(inner), 0);
     g_free(inner);
-    inner = g_strdup_printf("rm -r %s", folder);
-    assert_int_equal(system(inner), 0);
-    g_free(inner);
+    scratch_remove(folder);
 }
 
 int main(void)

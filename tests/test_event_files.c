@@ -1,5 +1,6 @@
 #include "event_files.h"
 #include "event_json.h"
+#include "scratch.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -29,8 +30,7 @@ static int make_folder(void **state)
     struct folder *folder = calloc(1, sizeof *folder);
 
     assert_non_null(folder);
-    (void)snprintf(folder->path, sizeof folder->path, "/tmp/files.XXXXXX");
-    assert_non_null(mkdtemp(folder->path));
+    scratch_make(folder->path);
     (void)snprintf(folder->event_log, sizeof folder->event_log,
                    "%s/events.jsonl", folder->path);
     *state = folder;
@@ -40,17 +40,8 @@ static int make_folder(void **state)
 static int remove_folder(void **state)
 {
     struct folder *folder = *state;
-    DIR *open_folder = opendir(folder->path);
-    const struct dirent *entry;
 
-    assert_non_null(open_folder);
-    while ((entry = readdir(open_folder)) != NULL) {
-        if (unlinkat(dirfd(open_folder), entry->d_name, 0) != 0) {
-            (void)unlinkat(dirfd(open_folder), entry->d_name, AT_REMOVEDIR);
-        }
-    }
-    (void)closedir(open_folder);
-    assert_int_equal(rmdir(folder->path), 0);
+    scratch_remove(folder->path);
     free(folder);
     return 0;
 }

@@ -1,4 +1,5 @@
 #include "forgotten.h"
+#include "scratch.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -32,8 +33,7 @@ static int set_up(void **state)
 {
     struct place *place = calloc(1, sizeof *place);
 
-    memcpy(place->folder, "/tmp/nixie-forgotten-XXXXXX", 28);
-    assert_non_null(mkdtemp(place->folder));
+    scratch_make(place->folder);
     open_in(place);
     *state = place;
     return 0;

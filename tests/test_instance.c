@@ -1,5 +1,6 @@
 #include "clock.h"
 #include "instance.h"
+#include "scratch.h"
 
 #include <fcntl.h>
 #include <setjmp.h>
@@ -34,8 +35,7 @@ static int make_folder(void **state)
     struct folder *folder = calloc(1, sizeof *folder);
 
     assert_non_null(folder);
-    (void)snprintf(folder->path, sizeof folder->path, "/tmp/instance.XXXXXX");
-    assert_non_null(mkdtemp(folder->path));
+    scratch_make(folder->path);
     *state = folder;
     return 0;
 }
@@ -43,18 +43,8 @@ static int make_folder(void **state)
 static int remove_folder(void **state)
 {
     struct folder *folder = *state;
-    static const char *const names[] = {"lock", "instance", "instance.damaged",
-                                        "file_number"};
 
-    if (folder == NULL) {
-        return -1;
-    }
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        remove_file(folder->path, names[i]);
-    }
-    (void)rmdir(folder->path); /* "instance.new" may be a directory */
-    remove_file(folder->path, "instance.new");
-    (void)rmdir(folder->path);
+    scratch_remove(folder->path);
     free(folder);
     return 0;
 }

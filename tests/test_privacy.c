@@ -1,4 +1,5 @@
 #include "privacy.h"
+#include "scratch.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -53,15 +54,10 @@ static int set_up(void **state)
     struct place *place = calloc(1, sizeof *place);
     struct error error = {""};
     char path[64];
-    FILE *file;
 
-    memcpy(place->folder, "/tmp/nixie-privacy-XXXXXX", 26);
-    assert_non_null(mkdtemp(place->folder));
+    scratch_make(place->folder);
     path_of(place, "privacy.key", path);
-    file = fopen(path, "w");
-    assert_non_null(file);
-    (void)fputs(key_line, file);
-    (void)fclose(file);
+    scratch_write(path, key_line);
     assert_int_equal(chmod(path, 0600), 0);
     place->forgotten = forgotten_open(place->folder, &rules, &error);
     assert_non_null(place->forgotten);

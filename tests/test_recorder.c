@@ -6,11 +6,11 @@
 #include "recorder_oracle.h"
 #include "recorder_position.h"
 #include "redis_server.h"
+#include "scratch.h"
 #include "store_key.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <glob.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -74,15 +74,6 @@ static void seq_seen(void *context, int64_t seq)
     struct world *world = context;
 
     atomic_store(&world->seen, seq);
-}
-
-static int remove_one(const char *path, const struct stat *status, int type,
-                      struct FTW *walk)
-{
-    (void)status;
-    (void)type;
-    (void)walk;
-    return remove(path);
 }
 
 static void do_redis(struct world *world, size_t argc, const char *const *argv)
@@ -186,9 +177,7 @@ static int begin_world(void **state)
     assert_true(redis_endpoint_resolve(world->endpoint, &error));
     world->redis = redis_link_new(world->endpoint);
     assert_non_null(world->redis);
-    (void)snprintf(world->folder, sizeof world->folder,
-                   "/tmp/nixie-recorder-XXXXXX");
-    assert_non_null(mkdtemp(world->folder));
+    scratch_make(world->folder);
     (void)snprintf(world->state_dir, sizeof world->state_dir, "%s/state",
                    world->folder);
     (void)snprintf(world->path, sizeof world->path, "%s/events.jsonl",
@@ -210,7 +199,7 @@ static int end_world(void **state)
     redis_link_free(world->redis);
     redis_endpoint_free(world->endpoint);
     redis_server_stop(world->server);
-    (void)nftw(world->folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+    scratch_remove(world->folder);
     free(world);
     return 0;
 }
@@ -348,12 +337,11 @@ static void make_event(struct world *world, struct event *event,
         make_list_event(world, event, made);
         return;
     }
-    event->recipient =
-        text_of(type != EVENT_SUPPRESSION_WITHHELD &&
-                        type != EVENT_RECIPIENT_FORGOTTEN &&
-                        chance(world, 20) == 0
-                    ? NULL
-                    : made->recipient);
+    event->recipient = text_of(type != EVENT_SUPPRESSION_WITHHELD &&
+                                       type != EVENT_RECIPIENT_FORGOTTEN &&
+                                       chance(world, 20) == 0
+                                   ? NULL
+                                   : made->recipient);
     event->recipient_domain = text_of(made->domain);
     if (type == EVENT_RECIPIENT_FORGOTTEN) {
         (void)snprintf(made->queue_id, sizeof made->queue_id, "Q%u",

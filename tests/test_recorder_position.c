@@ -1,4 +1,5 @@
 #include "recorder_position.h"
+#include "scratch.h"
 #include "text.h"
 
 #include <setjmp.h>
@@ -18,7 +19,7 @@
 
 static void what_is_saved_is_loaded(void **state)
 {
-    char folder[] = "/tmp/nixie-position-XXXXXX";
+    char folder[SCRATCH_SIZE];
     char path[64];
     struct recorder_position saved, loaded;
     struct error error;
@@ -35,7 +36,7 @@ static void what_is_saved_is_loaded(void **state)
     for (int i = 0; i < STORE_BUCKETS; i++) {
         saved.applied[i] = i * INT64_C(140737488355327);
     }
-    assert_non_null(mkdtemp(folder));
+    scratch_make(folder);
     assert_false(recorder_position_load(folder, &loaded, &error));
     assert_string_equal(error.text, ""); /* there is none, which is fine */
     assert_true(recorder_position_save(folder, &saved, &error));

@@ -1,4 +1,5 @@
 #include "redis_endpoint.h"
+#include "scratch.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -208,9 +209,7 @@ struct secret {
 
 static void make_secret(struct secret *secret)
 {
-    (void)snprintf(secret->folder, sizeof secret->folder,
-                   "/tmp/nixie-secret-XXXXXX");
-    assert_non_null(mkdtemp(secret->folder));
+    scratch_make(secret->folder);
     (void)snprintf(secret->path, sizeof secret->path, "%s/password",
                    secret->folder);
 }
@@ -224,13 +223,6 @@ static void write_secret(const struct secret *secret, const char *bytes,
     assert_int_equal(write(fd, bytes, length), length);
     assert_int_equal(fchmod(fd, mode), 0);
     assert_int_equal(close(fd), 0);
-}
-
-static void remove_secret(const struct secret *secret)
-{
-    (void)unlink(secret->path);
-    (void)rmdir(secret->path);
-    assert_int_equal(rmdir(secret->folder), 0);
 }
 
 static bool ask_password(const char *path, char password[REDIS_PASSWORD_MAX],
@@ -273,7 +265,7 @@ static void redis_endpoint_password_strips_one_newline(void **state)
         assert_string_equal(password, rows[i].password);
         assert_int_equal(length, strlen(rows[i].password));
     }
-    remove_secret(&secret);
+    scratch_remove(secret.folder);
 }
 
 static void
@@ -306,7 +298,7 @@ static void redis_endpoint_password_refuses_a_file_open_to_others(void **state)
         assert_non_null(strstr(error.text, "chmod o-rwx"));
         assert_null(strstr(error.text, "secret:"));
     }
-    remove_secret(&secret);
+    scratch_remove(secret.folder);
 }
 
 static void redis_endpoint_password_refuses_what_is_no_file(void **state)
@@ -327,7 +319,7 @@ static void redis_endpoint_password_refuses_what_is_no_file(void **state)
     assert_int_equal(mkfifo(secret.path, 0600), 0);
     assert_false(ask_password(secret.path, password, &length, &error));
     assert_non_null(strstr(error.text, "not a regular file"));
-    remove_secret(&secret);
+    scratch_remove(secret.folder);
 }
 
 static void redis_endpoint_password_refuses_one_empty_or_too_long(void **state)
@@ -353,7 +345,7 @@ static void redis_endpoint_password_refuses_one_empty_or_too_long(void **state)
     write_secret(&secret, content, REDIS_PASSWORD_MAX - 1, 0600);
     assert_true(ask_password(secret.path, password, &length, &error));
     assert_int_equal(length, REDIS_PASSWORD_MAX - 1);
-    remove_secret(&secret);
+    scratch_remove(secret.folder);
 }
 
 int main(void)

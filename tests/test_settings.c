@@ -1,3 +1,4 @@
+#include "scratch.h"
 #include "settings.h"
 #include "settings_check.h"
 #include "settings_text.h"
@@ -340,8 +341,7 @@ static int make_place(void **state)
     struct place *place = calloc(1, sizeof *place);
 
     assert_non_null(place);
-    (void)snprintf(place->folder, sizeof place->folder, "/tmp/nixie-XXXXXX");
-    assert_non_null(mkdtemp(place->folder));
+    scratch_make(place->folder);
     assert_int_equal(mkdir(path_in(place, "folder"), 0700), 0);
     write_file(path_in(place, "file"), "secret\n", 7, 0640);
     write_file(path_in(place, "closed"), "secret\n", 7, 0640);
@@ -355,15 +355,9 @@ static int make_place(void **state)
 
 static int remove_place(void **state)
 {
-    static const char *const names[] = {"file", "open",   "closed", "fifo",
-                                        "long", "socket", "nul"};
     struct place *place = *state;
 
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        (void)unlink(path_in(place, names[i]));
-    }
-    assert_int_equal(rmdir(path_in(place, "folder")), 0);
-    assert_int_equal(rmdir(place->folder), 0);
+    scratch_remove(place->folder);
     free(place);
     return 0;
 }

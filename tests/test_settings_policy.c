@@ -1,4 +1,5 @@
 #include "bounce_rules.h"
+#include "scratch.h"
 #include "settings.h"
 #include "settings_text.h"
 
@@ -300,8 +301,7 @@ static int make_place(void **state)
     struct place *place = calloc(1, sizeof *place);
 
     assert_non_null(place);
-    (void)snprintf(place->folder, sizeof place->folder, "/tmp/nixie-XXXXXX");
-    assert_non_null(mkdtemp(place->folder));
+    scratch_make(place->folder);
     (void)snprintf(place->first, sizeof place->first, "%s/first",
                    place->folder);
     (void)snprintf(place->second, sizeof place->second, "%s/second",
@@ -314,20 +314,9 @@ static int remove_place(void **state)
 {
     struct place *place = *state;
 
-    (void)unlink(place->first);
-    (void)unlink(place->second);
-    assert_int_equal(rmdir(place->folder), 0);
+    scratch_remove(place->folder);
     free(place);
     return 0;
-}
-
-static void write_file(const char *path, const char *text)
-{
-    FILE *file = fopen(path, "we");
-
-    assert_non_null(file);
-    assert_true(fputs(text, file) >= 0);
-    assert_int_equal(fclose(file), 0);
 }
 
 static void
@@ -339,8 +328,8 @@ settings_rules_are_compiled_in_the_order_of_their_files(void **state)
     struct error error = {""};
     struct settings *settings;
 
-    write_file(place->second, second);
-    write_file(place->first, first);
+    scratch_write(place->second, second);
+    scratch_write(place->first, first);
     settings = settings_in(place->folder,
                            "bounce_rules = {\"~/first\", \"~/second\"}\n");
     assert_null(settings->rules);
@@ -362,7 +351,7 @@ static void settings_a_fault_of_a_rule_names_its_file_and_line(void **state)
     struct settings *settings;
     struct error error = {""};
 
-    write_file(place->first, faulty);
+    scratch_write(place->first, faulty);
     settings = settings_in(place->folder, "bounce_rules = {\"~/first\"}\n");
     assert_false(settings_load_rules(settings, &error));
     assert_null(settings->rules);

@@ -1,4 +1,5 @@
 #include "command.h"
+#include "scratch.h"
 #include "trace_keys.h"
 
 #include <fcntl.h>
@@ -43,9 +44,7 @@ static int open_place(void **state)
     if (place == NULL) {
         return -1;
     }
-    (void)snprintf(place->folder, sizeof place->folder,
-                   "/tmp/nixie-keys-XXXXXX");
-    assert_non_null(mkdtemp(place->folder));
+    scratch_make(place->folder);
     (void)snprintf(place->file, sizeof place->file, "%s/trace.keys",
                    place->folder);
     place->settings = settings_load(NULL, &error);

@@ -1,4 +1,5 @@
 #include "clock.h"
+#include "scratch.h"
 #include "trace.h"
 #include "trace_keys.h"
 
@@ -62,9 +63,7 @@ static int open_folder(void **state)
     if (folder == NULL) {
         return -1;
     }
-    (void)snprintf(folder->path, sizeof folder->path,
-                   "/tmp/nixie-trace-XXXXXX");
-    assert_non_null(mkdtemp(folder->path));
+    scratch_make(folder->path);
     (void)snprintf(folder->file, sizeof folder->file, "%s/trace.keys",
                    folder->path);
     (void)snprintf(folder->other, sizeof folder->other, "%s/other",
@@ -77,11 +76,9 @@ static int open_folder(void **state)
 static int close_folder(void **state)
 {
     struct folder *folder = *state;
-    char command[128];
 
     trace_keys_free(folder->keys);
-    (void)snprintf(command, sizeof command, "rm -rf '%s'", folder->path);
-    assert_int_equal(system(command), 0);
+    scratch_remove(folder->path);
     free(folder);
     return 0;
 }
