@@ -2,6 +2,7 @@
 
 #include "privacy_text.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -158,11 +159,12 @@ static void hash_local(struct veiling *veiling, struct text *pattern)
 {
     struct text local = {pattern->bytes, pattern->length - 1};
     char name[PSEUDONYM_SIZE];
+    char name_at[PSEUDONYM_SIZE + 1];
 
     if (!pseudonym_is(local)) {
         pseudonym_of_text(&veiling->privacy->key, local, "", name);
-        (void)strcat(name, "@"); /* it has no domain, so there is room */
-        keep(veiling, pattern, name);
+        (void)snprintf(name_at, sizeof name_at, "%s@", name);
+        keep(veiling, pattern, name_at);
     }
 }
 

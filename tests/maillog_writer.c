@@ -37,7 +37,7 @@ int maillog_writer_number(struct text line)
         return -1;
     }
     (void)text_copy(line, copy, sizeof copy);
-    number = atoi(copy + 5);
+    number = (int)strtol(copy + 5, NULL, 10);
     maillog_writer_line(number, wanted);
     return strcmp(copy, wanted) == 0 ? number : -1;
 }

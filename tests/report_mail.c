@@ -30,16 +30,17 @@ static void add(char line[REPORT_MAIL_LINE], const char *before,
                 struct text text, const char *behind)
 {
     size_t used = strlen(line);
+    int length =
+        snprintf(line + used, REPORT_MAIL_LINE - used, "%s%.*s%s", before,
+                 (int)text.length, text.length == 0 ? "" : text.bytes, behind);
 
-    assert_true(used + strlen(before) + text.length + strlen(behind) <
-                REPORT_MAIL_LINE);
-    (void)sprintf(line + used, "%s%.*s%s", before, (int)text.length,
-                  text.length == 0 ? "" : text.bytes, behind);
+    assert_in_range(length, 0, REPORT_MAIL_LINE - used - 1);
 }
 
 void report_mail_line(const struct report *report, char line[REPORT_MAIL_LINE])
 {
-    (void)strcpy(line, report_kind_name(report->kind));
+    (void)snprintf(line, REPORT_MAIL_LINE, "%s",
+                   report_kind_name(report->kind));
     if (report->kind == REPORT_FEEDBACK) {
         add(line, " ", report->feedback.type, "");
     }

@@ -55,7 +55,8 @@ static struct delay_notice *make(const char *sender)
     assert_non_null(notice);
     assert_int_equal(mailbox_parse(text_of(sender), NULL, &notice->sender),
                      MAILBOX_OK);
-    (void)strcpy(notice->queue_id, "4bXk2s1Zq");
+    (void)text_copy(text_of("4bXk2s1Zq"), notice->queue_id,
+                    sizeof notice->queue_id);
     notice->bytes = g_strdup(BODY);
     notice->length = strlen(BODY);
     notice->expires_us = EXPIRES_US;

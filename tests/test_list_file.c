@@ -117,24 +117,26 @@ static void list_file_gives_the_rows_that_are_there(void **state)
 /* Rows at all places of the buffer, and one that is too long. */
 static void list_file_passes_over_a_row_that_is_too_long(void **state)
 {
-    char *bytes = malloc(1000000);
+    const size_t size = 1000000;
+    char *bytes = malloc(size);
     char shown[SHOWN_MAX];
     size_t length = 0;
 
     (void)state;
     assert_non_null(bytes);
     for (size_t i = 0; i < 3; i++) {
-        length += (size_t)sprintf(bytes + length, "a%zu,", i);
+        length += (size_t)snprintf(bytes + length, size - length, "a%zu,", i);
         memset(bytes + length, 'x', i == 1 ? 300000 : 100);
         length += i == 1 ? 300000 : 100;
         bytes[length++] = '\n';
     }
     show_file(bytes, length, shown);
     assert_non_null(strstr(shown, "2:!the row is l;3:a2|"));
-    length = (size_t)sprintf(bytes, "[");
+    bytes[0] = '[';
+    length = 1;
     for (size_t i = 0; i < 20000; i++) {
-        length +=
-            (size_t)sprintf(bytes + length, "{\"n\":%zu,\"a\":\"bcd\"},\n", i);
+        length += (size_t)snprintf(bytes + length, size - length,
+                                   "{\"n\":%zu,\"a\":\"bcd\"},\n", i);
     }
     bytes[length - 2] = ']';
     {

@@ -142,7 +142,7 @@ static void every_log_has_its_turn_and_keeps_its_order(void **state)
         assert_int_equal(maillog_follow_next(logs, PATIENCE_MS, &line),
                          MAILLOG_FOLLOW_LINE);
         (void)text_copy(line.text, number, sizeof number);
-        assert_int_equal(atoi(number), seen[line.source]++);
+        assert_int_equal(strtol(number, NULL, 10), seen[line.source]++);
         assert_true(abs(seen[0] - seen[1]) <= 1);
     }
     expect_result(logs, 0, MAILLOG_FOLLOW_IDLE);

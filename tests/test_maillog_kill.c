@@ -152,7 +152,7 @@ static int check(const char *kept)
 
     while (file != NULL && fgets(record, sizeof record, file) != NULL) {
         if (strchr(record, '\n') != NULL) {
-            assert_int_equal(atoi(record), count);
+            assert_int_equal(strtol(record, NULL, 10), count);
             count++;
         }
     }
@@ -176,7 +176,7 @@ static void every_line_is_kept_once_by_a_follower_that_is_killed(void **state)
 {
     const struct maillog_folder *folder = *state;
     const char *kills_text = getenv("NIXIE_KILLS");
-    int kills = kills_text == NULL ? KILLS : atoi(kills_text);
+    int kills = kills_text == NULL ? KILLS : (int)strtol(kills_text, NULL, 10);
     struct maillog_writer writer;
     char kept[256];
     pid_t pid;

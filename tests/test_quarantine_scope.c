@@ -21,7 +21,8 @@ static struct policies *put_scope(struct world *world)
     free(set->scopes);
     set->scopes = calloc(1, sizeof set->scopes[0]);
     assert_non_null(set->scopes);
-    (void)strcpy(set->scopes[0].name, "news");
+    (void)text_copy(text_of("news"), set->scopes[0].name,
+                    sizeof set->scopes[0].name);
     set->scopes[0].policies = set->policies;
     set->scope_count = 1;
     return &set->scopes[0].policies;

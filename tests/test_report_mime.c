@@ -90,10 +90,10 @@ static void report_mime_is_bounded_in_depth_and_number(void **state)
 
     (void)state;
     for (int i = 0; i < 10000; i++) {
-        end += sprintf(end,
-                       "--b%d\nContent-Type: multipart/mixed; "
-                       "boundary=b%d\n\n",
-                       i, i + 1);
+        end += snprintf(end, (size_t)(body + sizeof body - end),
+                        "--b%d\nContent-Type: multipart/mixed; "
+                        "boundary=b%d\n\n",
+                        i, i + 1);
     }
     report_mime_entity(text_of("multipart/mixed; boundary=b0"), text_of(NULL),
                        &entity);
@@ -155,7 +155,8 @@ static void report_mime_decodes_texts(void **state)
                                    .content = text_of(rows[i].content)};
         char got[256];
 
-        (void)strcpy(part.charset, rows[i].charset);
+        (void)text_copy(text_of(rows[i].charset), part.charset,
+                        sizeof part.charset);
         (void)text_copy(report_mime_text(memory, &part, 1000), got, sizeof got);
         assert_string_equal(got, rows[i].text);
     }
