@@ -36,7 +36,7 @@ keys() {
                 -e 's/^ *return "\([a-z_]*\)";/restart \1/p' \
                 -e 's/^ *? "\([a-z_]*\)"/restart \1/p'
         # the lists stand in variables of their own
-        sed -n '/^static cfg_t \*make_parser/,/^}/p' "$settings" |
+        sed -n '/^static cfg_t \*make_keys/,/^}/p' "$settings" |
             tr '\n' ' ' | sed 's/" *"\([^,;)]\)/\1/g' |
             sed -e 's/char \([a-z_]*\)\[\] = "\([^;]*\)";/\nlist \1 \2\n/g' \
                 -e 's/cfg_opt_t options\[\] = {/\nkeys\n/' \

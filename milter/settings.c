@@ -78,15 +78,77 @@ keep_error(cfg_t *cfg, const char *format, va_list arguments)
     }
 }
 
-static cfg_t *make_parser(void)
+struct sections {
+    cfg_opt_t *domain, *policy, *scope, *breaker;
+};
+
+/* libconfuse copies all of it, but takes no const. */
+static cfg_t *make_keys(const struct sections *sections)
 {
-    /* libconfuse copies them, but takes no const */
     char none[] = "{}";
     char exempt[] = "{\"postmaster@\", \"abuse@\"}";
     char bounce_rules[] = "{\"/etc/nixie/bounce-rules.conf\", "
                           "\"/usr/share/nixie/bounce-rules.conf\"}";
     char outgoing_clients[] = "{\"127.0.0.0/8\", \"::1/128\"}";
     char retry_schedule[] = "{\"postfix\"}";
+    cfg_opt_t options[] = {
+        CFG_STR("node", "", CFGF_NONE),
+        CFG_STR("user", "nixie", CFGF_NONE),
+        CFG_STR("milter_socket", "unix:/run/nixie/milter.sock", CFGF_NONE),
+        CFG_STR("milter_socket_group", "postfix", CFGF_NONE),
+        CFG_STR("milter_socket_mode", "0660", CFGF_NONE),
+        CFG_BOOL("allow_remote_mta", cfg_false, CFGF_NONE),
+        CFG_STR("state_dir", "/var/lib/nixie", CFGF_NONE),
+        CFG_STR("event_log", "/var/log/nixie/events.jsonl", CFGF_NONE),
+        CFG_STR("event_log_sync", "interval", CFGF_NONE),
+        CFG_STR("event_log_format", "flat", CFGF_NONE),
+        CFG_STR("event_log_retention", "72h", CFGF_NONE),
+        CFG_STR("privacy", "full", CFGF_NONE),
+        CFG_STR("on_log_failure", "accept", CFGF_NONE),
+        CFG_INT("client_event_rate", 200, CFGF_NONE),
+        CFG_STR("redis", "unix:/run/redis/redis-server.sock", CFGF_NONE),
+        CFG_STR("redis_user", "", CFGF_NONE),
+        CFG_STR("redis_password_file", "", CFGF_NONE),
+        CFG_INT("redis_timeout_ms", 50, CFGF_NONE),
+        CFG_STR("key_prefix", "nixie:", CFGF_NONE),
+        CFG_STR("on_store_failure", "cached", CFGF_NONE),
+        CFG_STR("suppression_cache_memory", "256M", CFGF_NONE),
+        CFG_STR("mode", "enforce", CFGF_NONE),
+        CFG_STR("refusal", "550 5.7.1 Recipient suppressed: %R%s [%i]",
+                CFGF_NONE),
+        CFG_BOOL("fold_local_case", cfg_true, CFGF_NONE),
+        CFG_STR_LIST("local_domains", none, CFGF_NONE),
+        CFG_STR_LIST("exempt", exempt, CFGF_NONE),
+        CFG_SEC("domain", sections->domain,
+                CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
+        CFG_STR_LIST("bounce_rules", bounce_rules, CFGF_NONE),
+        CFG_SEC("policy", sections->policy,
+                CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
+        CFG_SEC("breaker", sections->breaker, CFGF_MULTI),
+        CFG_SEC("scope", sections->scope,
+                CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
+        CFG_STR("trace_keys", "/var/lib/nixie/trace.keys", CFGF_NONE),
+        CFG_STR_LIST("outgoing_clients", outgoing_clients, CFGF_NONE),
+        CFG_STR_LIST("maillog", none, CFGF_NONE),
+        CFG_STR("maillog_trust", "seen", CFGF_NONE),
+        CFG_STR("maillog_rejections", "sendmail", CFGF_NONE),
+        CFG_STR_LIST("internal_relays", none, CFGF_NONE),
+        CFG_STR_LIST("retry_schedule", retry_schedule, CFGF_NONE),
+        CFG_INT("delay_notice_after", 0, CFGF_NONE),
+        CFG_STR("delay_notice_relay", "127.0.0.1:25", CFGF_NONE),
+        CFG_STR("delay_notice_language", "en", CFGF_NONE),
+        CFG_STR("delay_notice_folder", "/usr/share/nixie/notices", CFGF_NONE),
+        CFG_INT("delay_notice_limit", 100, CFGF_NONE),
+        CFG_STR("metrics", "", CFGF_NONE),
+        CFG_END(),
+    };
+
+    return cfg_init(options, CFGF_NONE);
+}
+
+static cfg_t *make_parser(void)
+{
+    char none[] = "{}";
     cfg_opt_t domain_options[] = {
         CFG_BOOL("fold_tags", cfg_false, CFGF_NONE),
         CFG_END(),
@@ -116,58 +178,9 @@ static cfg_t *make_parser(void)
         CFG_STR("pause", "1h", CFGF_NONE),
         CFG_END(),
     };
-    cfg_opt_t options[] = {
-        CFG_STR("node", "", CFGF_NONE),
-        CFG_STR("user", "nixie", CFGF_NONE),
-        CFG_STR("milter_socket", "unix:/run/nixie/milter.sock", CFGF_NONE),
-        CFG_STR("milter_socket_group", "postfix", CFGF_NONE),
-        CFG_STR("milter_socket_mode", "0660", CFGF_NONE),
-        CFG_BOOL("allow_remote_mta", cfg_false, CFGF_NONE),
-        CFG_STR("state_dir", "/var/lib/nixie", CFGF_NONE),
-        CFG_STR("event_log", "/var/log/nixie/events.jsonl", CFGF_NONE),
-        CFG_STR("event_log_sync", "interval", CFGF_NONE),
-        CFG_STR("event_log_format", "flat", CFGF_NONE),
-        CFG_STR("event_log_retention", "72h", CFGF_NONE),
-        CFG_STR("privacy", "full", CFGF_NONE),
-        CFG_STR("on_log_failure", "accept", CFGF_NONE),
-        CFG_INT("client_event_rate", 200, CFGF_NONE),
-        CFG_STR("redis", "unix:/run/redis/redis-server.sock", CFGF_NONE),
-        CFG_STR("redis_user", "", CFGF_NONE),
-        CFG_STR("redis_password_file", "", CFGF_NONE),
-        CFG_INT("redis_timeout_ms", 50, CFGF_NONE),
-        CFG_STR("key_prefix", "nixie:", CFGF_NONE),
-        CFG_STR("on_store_failure", "cached", CFGF_NONE),
-        CFG_STR("suppression_cache_memory", "256M", CFGF_NONE),
-        CFG_STR("mode", "enforce", CFGF_NONE),
-        CFG_STR("refusal", "550 5.7.1 Recipient suppressed: %R%s [%i]",
-                CFGF_NONE),
-        CFG_BOOL("fold_local_case", cfg_true, CFGF_NONE),
-        CFG_STR_LIST("local_domains", none, CFGF_NONE),
-        CFG_STR_LIST("exempt", exempt, CFGF_NONE),
-        CFG_SEC("domain", domain_options,
-                CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
-        CFG_STR_LIST("bounce_rules", bounce_rules, CFGF_NONE),
-        CFG_SEC("policy", policy_options,
-                CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
-        CFG_SEC("breaker", breaker_options, CFGF_MULTI),
-        CFG_SEC("scope", scope_options,
-                CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
-        CFG_STR("trace_keys", "/var/lib/nixie/trace.keys", CFGF_NONE),
-        CFG_STR_LIST("outgoing_clients", outgoing_clients, CFGF_NONE),
-        CFG_STR_LIST("maillog", none, CFGF_NONE),
-        CFG_STR("maillog_trust", "seen", CFGF_NONE),
-        CFG_STR("maillog_rejections", "sendmail", CFGF_NONE),
-        CFG_STR_LIST("internal_relays", none, CFGF_NONE),
-        CFG_STR_LIST("retry_schedule", retry_schedule, CFGF_NONE),
-        CFG_INT("delay_notice_after", 0, CFGF_NONE),
-        CFG_STR("delay_notice_relay", "127.0.0.1:25", CFGF_NONE),
-        CFG_STR("delay_notice_language", "en", CFGF_NONE),
-        CFG_STR("delay_notice_folder", "/usr/share/nixie/notices", CFGF_NONE),
-        CFG_INT("delay_notice_limit", 100, CFGF_NONE),
-        CFG_STR("metrics", "", CFGF_NONE),
-        CFG_END(),
-    };
-    cfg_t *cfg = cfg_init(options, CFGF_NONE);
+    const struct sections sections = {domain_options, policy_options,
+                                      scope_options, breaker_options};
+    cfg_t *cfg = make_keys(&sections);
 
     if (cfg == NULL) {
         return NULL;
