@@ -1,7 +1,7 @@
 /*
  * bounce_rules_filter.h - which patterns may be found in a text, and where
  *
- * One pass over the text (Aho and Corasick, 1975) finds the words of all
+ * One pass over the text (bounce_rules_automaton.h) finds the words of all
  * patterns; a pattern whose words are not there cannot be found. Patterns are
  * known by the number in which they were added.
  *

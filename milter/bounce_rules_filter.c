@@ -1,14 +1,13 @@
 #include "bounce_rules_filter.h"
 
+#include "bounce_rules_automaton.h"
+
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define BITS      64
-#define NONE      UINT32_MAX
-#define HAS_WORDS (UINT32_C(1) << 31) /* in a step: words end there */
-#define HITS_MAX  ((size_t)BOUNCE_FILTER_TEXT_MAX * BOUNCE_WORD_MAX)
-#define TRIES_MAX 64 /* places for a node's children, while there is one */
+#define BITS     64
+#define HITS_MAX ((size_t)BOUNCE_FILTER_TEXT_MAX * BOUNCE_WORD_MAX)
 
 /* One list of a pattern is its start, the others are clauses. */
 #define SLOT_START 0
@@ -27,36 +26,9 @@ struct use {
 };
 
 struct word {
-    struct bounce_word word;
+    unsigned char length;
     bool is_start;
     uint32_t first_use, use_count;
-};
-
-/* Of the automaton, while it is built. */
-struct node {
-    uint32_t child, sibling; /* 0: no more */
-    unsigned char byte;
-};
-
-/*
- * What a node of the automaton needs while it is read. Its children are in
- * cells from base on, at the class of their byte; a cell belongs to whom its
- * parent says, as children of many nodes lie between each other.
- */
-struct state {
-    uint32_t base;
-    uint32_t fail; /* the node of the longest other end of what was read */
-};
-
-struct cell {
-    uint32_t parent; /* NONE: it is nobody's */
-    uint32_t child;  /* a node and HAS_WORDS */
-};
-
-/* The words that end in a node. */
-struct end {
-    uint32_t word;  /* NONE: none of its own */
-    uint32_t outer; /* a node where a shorter one ends; NONE */
 };
 
 struct pattern {
@@ -70,20 +42,14 @@ struct bounce_filter {
     struct pattern *patterns;
     size_t pattern_count, pattern_size;
 
-    struct word *words; /* in their order as bytes */
+    struct bounce_word *texts; /* of words, until it is built */
+    struct word *words;        /* in their order as bytes */
     uint32_t word_count;
     struct use *uses;
-    uint32_t *starts;     /* words, pattern after pattern */
-    size_t sets;          /* of 64 patterns each */
-    uint64_t *preset;     /* of lists: those that patterns do not have */
-    struct end *ends;     /* [node] */
-    struct state *states; /* [node] */
-    struct cell *cells;
-    size_t cell_count;
-    uint32_t *first_steps; /* [class]: of the root, which has no others */
-    uint32_t node_count;
-    unsigned class_count;
-    unsigned char classes[256]; /* 0: bytes of no word */
+    uint32_t *starts; /* words, pattern after pattern */
+    size_t sets;      /* of 64 patterns each */
+    uint64_t *preset; /* of lists: those that patterns do not have */
+    struct bounce_automaton automaton;
 };
 
 struct hit {
@@ -114,14 +80,12 @@ void bounce_filter_free(struct bounce_filter *filter)
     }
     free(filter->entries);
     free(filter->patterns);
+    free(filter->texts);
     free(filter->words);
     free(filter->uses);
     free(filter->starts);
     free(filter->preset);
-    free(filter->ends);
-    free(filter->states);
-    free(filter->cells);
-    free(filter->first_steps);
+    bounce_automaton_clear(&filter->automaton);
     free(filter);
 }
 
@@ -214,9 +178,11 @@ static bool build_words(struct bounce_filter *filter)
 {
     uint32_t use_count = 0;
 
+    filter->texts = calloc(filter->entry_count + 1, sizeof *filter->texts);
     filter->words = calloc(filter->entry_count + 1, sizeof *filter->words);
     filter->uses = calloc(filter->entry_count + 1, sizeof *filter->uses);
-    if (filter->words == NULL || filter->uses == NULL) {
+    if (filter->texts == NULL || filter->words == NULL ||
+        filter->uses == NULL) {
         return false;
     }
     for (size_t i = 0; i < filter->entry_count; i++) {
@@ -225,9 +191,9 @@ static bool build_words(struct bounce_filter *filter)
         struct word *word = &filter->words[filter->word_count];
 
         if (i == 0 || compare_words(&entry[-1].word, &entry->word) != 0) {
-            word->word = entry->word;
+            filter->texts[filter->word_count++] = entry->word;
+            word->length = entry->word.length;
             word->first_use = use_count;
-            filter->word_count++;
         } else {
             word--;
         }
@@ -284,257 +250,6 @@ static bool build_patterns(struct bounce_filter *filter)
     return true;
 }
 
-/* --- building: the automaton ------------------------------------------- */
-
-static void build_classes(struct bounce_filter *filter)
-{
-    filter->class_count = 1;
-    for (uint32_t i = 0; i < filter->word_count; i++) {
-        const struct bounce_word *word = &filter->words[i].word;
-
-        for (unsigned char j = 0; j < word->length; j++) {
-            unsigned char *class =
-                &filter->classes[(unsigned char)word->bytes[j]];
-
-            if (*class == 0) {
-                *class = (unsigned char)filter->class_count++;
-            }
-        }
-    }
-}
-
-static uint32_t find_child(const struct node *nodes, uint32_t node,
-                           unsigned char byte)
-{
-    uint32_t child = nodes[node].child;
-
-    while (child != 0 && nodes[child].byte != byte) {
-        child = nodes[child].sibling;
-    }
-    return child;
-}
-
-static void insert_word(struct bounce_filter *filter, struct node *nodes,
-                        uint32_t number)
-{
-    const struct bounce_word *word = &filter->words[number].word;
-    uint32_t node = 0;
-
-    for (unsigned char i = 0; i < word->length; i++) {
-        unsigned char byte = (unsigned char)word->bytes[i];
-        uint32_t child = find_child(nodes, node, byte);
-
-        if (child == 0) {
-            child = filter->node_count++;
-            nodes[child] =
-                (struct node){.sibling = nodes[node].child, .byte = byte};
-            filter->ends[child] = (struct end){NONE, NONE};
-            nodes[node].child = child;
-        }
-        node = child;
-    }
-    filter->ends[node].word = number;
-}
-
-static uint32_t mark(const struct bounce_filter *filter, uint32_t node)
-{
-    const struct end *end = &filter->ends[node];
-
-    return end->word != NONE || end->outer != NONE ? node | HAS_WORDS : node;
-}
-
-/* The child of a node at a class, or NONE. */
-static inline uint32_t child_at(const struct bounce_filter *filter,
-                                uint32_t node, unsigned class)
-{
-    const struct cell *cell = &filter->cells[filter->states[node].base + class];
-
-    return cell->parent == node ? cell->child : NONE;
-}
-
-/* Where the automaton goes on, with HAS_WORDS. */
-static inline uint32_t step_from(const struct bounce_filter *filter,
-                                 uint32_t node, unsigned class)
-{
-    while (node != 0) {
-        uint32_t child = child_at(filter, node, class);
-
-        if (child != NONE) {
-            return child;
-        }
-        node = filter->states[node].fail;
-    }
-    return filter->first_steps[class];
-}
-
-/* Room for the classes of a node whose first cell is this. */
-static bool grow_cells(struct bounce_filter *filter, size_t base, size_t *size)
-{
-    size_t wanted = base + filter->class_count;
-    struct cell *cells = filter->cells;
-
-    if (wanted > *size) {
-        size_t larger = 2 * wanted;
-
-        cells = reallocarray(cells, larger, sizeof *cells);
-        if (cells == NULL) {
-            return false;
-        }
-        for (size_t i = *size; i < larger; i++) {
-            cells[i] = (struct cell){NONE, 0};
-        }
-        filter->cells = cells;
-        *size = larger;
-    }
-    if (wanted > filter->cell_count) {
-        filter->cell_count = wanted;
-    }
-    return true;
-}
-
-static bool has_room(const struct bounce_filter *filter,
-                     const struct node *nodes, uint32_t node, size_t base)
-{
-    for (uint32_t child = nodes[node].child; child != 0;
-         child = nodes[child].sibling) {
-        if (filter->cells[base + filter->classes[nodes[child].byte]].parent !=
-            NONE) {
-            return false;
-        }
-    }
-    return true;
-}
-
-/* The first place where the children of a node find empty cells. */
-static bool place_children(struct bounce_filter *filter,
-                           const struct node *nodes, uint32_t node,
-                           size_t *lowest, size_t *size)
-{
-    size_t base = *lowest;
-    unsigned tries = 0;
-
-    if (nodes[node].child == 0) {
-        return true;
-    }
-    do {
-        if (!grow_cells(filter, base, size)) {
-            return false;
-        }
-    } while (!has_room(filter, nodes, node, base) && ++tries && ++base);
-    if (tries > TRIES_MAX) {
-        *lowest += tries / 2; /* what lies before is as good as full */
-    }
-    filter->states[node].base = (uint32_t)base;
-    for (uint32_t child = nodes[node].child; child != 0;
-         child = nodes[child].sibling) {
-        filter->cells[base + filter->classes[nodes[child].byte]] =
-            (struct cell){node, child}; /* marked when all ends are known */
-    }
-    return true;
-}
-
-/* A node's children fail to where its own failure goes on with their byte. */
-static void set_fails(struct bounce_filter *filter, const struct node *nodes,
-                      uint32_t node)
-{
-    for (uint32_t child = nodes[node].child; child != 0;
-         child = nodes[child].sibling) {
-        uint32_t fail = 0;
-
-        if (node != 0) {
-            fail = step_from(filter, filter->states[node].fail,
-                             filter->classes[nodes[child].byte]);
-        }
-        filter->states[child].fail = fail;
-        filter->ends[child].outer =
-            filter->ends[fail].word != NONE ? fail : filter->ends[fail].outer;
-    }
-}
-
-/* Level by level, as a node fails to one of a level above. */
-static bool build_levels(struct bounce_filter *filter, struct node *nodes,
-                         uint32_t *queue)
-{
-    uint32_t done = 0;
-    uint32_t queued = 1;
-    size_t lowest = 0;
-    size_t size = 0;
-
-    if (!grow_cells(filter, 0, &size)) { /* for nodes without a child, too */
-        return false;
-    }
-    queue[0] = 0;
-    while (done < queued) {
-        uint32_t node = queue[done++];
-
-        if (node != 0 && !place_children(filter, nodes, node, &lowest, &size)) {
-            return false;
-        }
-        for (uint32_t child = nodes[node].child; child != 0;
-             child = nodes[child].sibling) {
-            if (node == 0) {
-                filter->first_steps[filter->classes[nodes[child].byte]] = child;
-            }
-            queue[queued++] = child;
-        }
-        set_fails(filter, nodes, node);
-    }
-    for (size_t i = 0; i < filter->cell_count; i++) {
-        if (filter->cells[i].parent != NONE) {
-            filter->cells[i].child = mark(filter, filter->cells[i].child);
-        }
-    }
-    for (unsigned i = 0; i < filter->class_count; i++) {
-        filter->first_steps[i] = mark(filter, filter->first_steps[i]);
-    }
-    return true;
-}
-
-/* Gives back what turned out to be too much. */
-static void *fitted(void *array, size_t count, size_t element)
-{
-    void *smaller = reallocarray(array, count, element);
-
-    return smaller == NULL ? array : smaller;
-}
-
-static bool build_automaton(struct bounce_filter *filter)
-{
-    size_t most = (size_t)filter->word_count * BOUNCE_WORD_MAX + 1;
-    struct node *nodes = calloc(most, sizeof *nodes);
-    uint32_t *queue = NULL;
-    bool built = false;
-
-    build_classes(filter);
-    filter->ends = calloc(most, sizeof *filter->ends);
-    if (nodes == NULL || filter->ends == NULL) {
-        goto out;
-    }
-    filter->node_count = 1;
-    filter->ends[0] = (struct end){NONE, NONE};
-    for (uint32_t i = 0; i < filter->word_count; i++) {
-        insert_word(filter, nodes, i);
-    }
-    queue = calloc(filter->node_count, sizeof *queue);
-    filter->states = calloc(filter->node_count, sizeof *filter->states);
-    filter->first_steps =
-        calloc(filter->class_count, sizeof *filter->first_steps);
-    filter->ends =
-        fitted(filter->ends, filter->node_count, sizeof *filter->ends);
-    if (queue != NULL && filter->states != NULL &&
-        filter->first_steps != NULL) {
-        built = build_levels(filter, nodes, queue);
-    }
-    if (built) {
-        filter->cells =
-            fitted(filter->cells, filter->cell_count, sizeof *filter->cells);
-    }
-out:
-    free(nodes);
-    free(queue);
-    return built;
-}
-
 bool bounce_filter_build(struct bounce_filter *filter)
 {
     filter->sets = filter->pattern_count / BITS + 1;
@@ -543,11 +258,14 @@ bool bounce_filter_build(struct bounce_filter *filter)
               compare_entries);
     }
     if (!build_words(filter) || !build_patterns(filter) ||
-        !build_automaton(filter)) {
+        !bounce_automaton_build(&filter->automaton, filter->texts,
+                                filter->word_count)) {
         return false;
     }
     free(filter->entries);
     filter->entries = NULL;
+    free(filter->texts);
+    filter->texts = NULL;
     return true;
 }
 
@@ -599,7 +317,7 @@ static void see_word(const struct bounce_filter *filter,
         const struct use *use = &filter->uses[word->first_use];
 
         state->seen[number] = state->scan;
-        state->last[number] = NONE;
+        state->last[number] = BOUNCE_NONE;
         for (uint32_t i = 0; i < word->use_count; i++) {
             state->lists[use[i].place] |= use[i].patterns;
         }
@@ -607,7 +325,7 @@ static void see_word(const struct bounce_filter *filter,
     if (word->is_start) {
         struct hit *hit = &state->hits[state->hit_count];
 
-        hit->at = (uint32_t)(end - word->word.length);
+        hit->at = (uint32_t)(end - word->length);
         hit->next = state->last[number];
         state->last[number] = state->hit_count++;
     }
@@ -631,20 +349,22 @@ void bounce_filter_scan(const struct bounce_filter *filter,
     size_t length = text.length < BOUNCE_FILTER_TEXT_MAX
                         ? text.length
                         : BOUNCE_FILTER_TEXT_MAX;
+    const struct bounce_automaton *automaton = &filter->automaton;
     uint32_t node = 0;
 
     begin_scan(filter, state);
     for (size_t i = 0; i < length; i++) {
-        uint32_t step = step_from(
-            filter, node, filter->classes[(unsigned char)text.bytes[i]]);
+        uint32_t step = bounce_automaton_step(automaton, node,
+                                              (unsigned char)text.bytes[i]);
 
-        node = step & ~HAS_WORDS;
+        node = step & ~BOUNCE_HAS_WORDS;
         if (step == node) {
             continue;
         }
-        for (uint32_t end = node; end != NONE; end = filter->ends[end].outer) {
-            if (filter->ends[end].word != NONE) {
-                see_word(filter, state, filter->ends[end].word, i + 1);
+        for (uint32_t end = node; end != BOUNCE_NONE;
+             end = automaton->ends[end].outer) {
+            if (automaton->ends[end].word != BOUNCE_NONE) {
+                see_word(filter, state, automaton->ends[end].word, i + 1);
             }
         }
     }
@@ -718,7 +438,7 @@ bool bounce_filter_more(const struct bounce_filter *filter,
 {
     uint32_t next = state->hits[place->hit].next;
 
-    if (next != NONE) {
+    if (next != BOUNCE_NONE) {
         place->hit = next;
         place->at = state->hits[next].at;
         return true;
