@@ -1,6 +1,6 @@
 #include "command_trace.h"
 
-#include "settings_check.h"
+#include "settings_host.h"
 
 #include <pwd.h>
 #include <unistd.h>
@@ -13,7 +13,7 @@ struct trace_keys *command_trace_keys(const struct settings *settings,
         .owner = geteuid(),
         .group = getegid(),
     };
-    const struct passwd *user = settings_check_user(settings, error);
+    const struct passwd *user = settings_host_user(settings, error);
     struct trace_keys *keys;
 
     if (user != NULL) {

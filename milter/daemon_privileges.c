@@ -3,7 +3,7 @@
 #include "daemon_privileges.h"
 
 #include "log.h"
-#include "settings_check.h"
+#include "settings_host.h"
 #include "text.h"
 
 #include <errno.h>
@@ -93,11 +93,11 @@ bool daemon_drop_privileges(const struct settings *settings,
     if (geteuid() != 0) {
         return true;
     }
-    user = settings_check_user(settings, error);
+    user = settings_host_user(settings, error);
     if (user == NULL) {
         return false;
     }
-    if (!settings_check_group(settings, &gid, &has_gid, error)) {
+    if (!settings_host_group(settings, &gid, &has_gid, error)) {
         return false;
     }
     if (!make_folder(settings->state_dir, user->pw_uid, user->pw_gid, 0750,
@@ -200,7 +200,7 @@ bool daemon_open_socket_to_mta(const struct settings *settings,
     if (path == NULL) {
         return true;
     }
-    if (!settings_check_group(settings, &gid, &has_gid, error)) {
+    if (!settings_host_group(settings, &gid, &has_gid, error)) {
         return false;
     }
     if (has_gid && lchown(path, (uid_t)-1, gid) != 0) {

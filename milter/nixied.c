@@ -7,7 +7,7 @@
 #include "descriptors.h"
 #include "log.h"
 #include "settings.h"
-#include "settings_check.h"
+#include "settings_host.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -160,7 +160,7 @@ int main(int argc, char **argv)
         log_warning("there are no bounce rules, so status and code decide "
                     "alone: install bounce-rules.conf, or set bounce_rules");
     }
-    if (!settings_check_host(settings, &error)) {
+    if (!settings_host_check(settings, &error)) {
         if (arguments.check_only) {
             log_error("%s: the file is good, but nixied would not start here: "
                       "%s",

@@ -1,6 +1,6 @@
 #include "scratch.h"
 #include "settings.h"
-#include "settings_check.h"
+#include "settings_host.h"
 #include "settings_text.h"
 
 #include <fcntl.h>
@@ -412,14 +412,14 @@ static void settings_nul_bytes_and_much_too_long_files_are_refused(void **state)
     free(blanks);
 }
 
-/* What settings_check_host() says of text, in which ~ is the place. */
+/* What settings_host_check() says of text, in which ~ is the place. */
 static bool check_host(const struct place *place, const char *text,
                        struct error *error)
 {
     struct settings *settings = settings_in(place->folder, text);
     bool good;
 
-    good = settings_check_host(settings, error);
+    good = settings_host_check(settings, error);
     settings_free(settings);
     return good;
 }
