@@ -15,7 +15,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define REFUSAL_MAX     400 /* with reason and date within libmilter's 980 */
 #define SOCKET_PATH_MAX 107 /* sun_path without its NUL */

@@ -8,7 +8,6 @@ import pytest
 
 from harness import oracle
 from harness.decided import entry, settle, strikes, ttl
-from harness.nixied import TOP
 from harness.reports import bounce, complaint, head_of
 from harness.stack import Stack, World
 from harness.wait import wait_until
@@ -18,23 +17,10 @@ TRACE = re.compile(rb"^Nixie-Trace:[^\r\n]*(?:\r\n[ \t][^\r\n]*)*\r\n",
                    re.IGNORECASE | re.MULTILINE)
 
 
-def make(world, **options):
-    made = Stack(world, outgoing_clients=["127.0.0.1"],
-                 bounce_rules=[TOP / "packaging/bounce-rules.conf"], **options)
-    made.nixied.settings["trace_keys"] = made.nixied.state / "trace.keys"
-    made.nixied.write()
-    return made
-
-
 @pytest.fixture(scope="module")
 def stack(world):
-    made = make(world)
-    try:
-        yield made.start()
-    except BaseException:
-        made.stop()
-        raise
-    made.finish()
+    with Stack.marking(world).running() as made:
+        yield made
 
 
 # ---- what goes out, and what comes in ----
@@ -558,7 +544,7 @@ def own():
 
     def start(follow=False):
         options = {"maillog": [world.postfix.log]} if follow else {}
-        made.append(make(world, **options).start())
+        made.append(Stack.marking(world, **options).start())
         return made[-1]
 
     try:

@@ -5,7 +5,6 @@ import pytest
 from harness import exim
 from harness.decided import entry, settle, strikes, ttl
 from harness.exim import Exim
-from harness.nixied import TOP
 from harness.stack import Stack, World
 from harness.wait import free_port
 
@@ -24,34 +23,16 @@ def stack(request):
     far = Exim(world.root / "exim", world.postfix.port, world.remote.port,
                port, dsn="" if request.param == "plain" else "*",
                body="false" if request.param == "headers" else "true")
-    made = None
-    try:
-        world.start()
-        far.start()
-        made = Stack(world, outgoing_clients=["127.0.0.1"],
-                     bounce_rules=[TOP / "packaging/bounce-rules.conf"])
-        made.nixied.settings["trace_keys"] = made.nixied.state / "trace.keys"
-        made.nixied.write()
+    with world.running(far):
+        made = Stack.marking(world)
         made.exim = far
-        yield made.start()
-        made.finish()
-    finally:
-        if made is not None:
-            made.stop()
-        far.stop()
-        world.stop()
+        with made.running():
+            yield made
 
 
 def bounced(stack, recipients, **options):
     """Sends; the out_of_band event of the first recipient."""
-    mark = stack.log.mark()
-    _, end = stack.send(recipients, sender=HOME, **options)
-    assert end.code == 250
-    try:
-        return stack.log.wait(mark, type="out_of_band", timeout=30)
-    except AssertionError as error:
-        raise AssertionError(f"{error}\n{stack.exim.log_text()}\n"
-                             f"{stack.mta.log_text()[-2000:]}") from error
+    return stack.bounced(recipients, HOME, stack.exim, **options)
 
 
 @pytest.mark.parametrize("options", [{}, {"parameters": "RET=HDRS"}])

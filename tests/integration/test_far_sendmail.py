@@ -3,7 +3,6 @@
 import pytest
 
 from harness.decided import entry, settle, strikes, ttl
-from harness.nixied import TOP
 from harness.sendmail import Sendmail, missing
 from harness.stack import Stack, World
 from harness.wait import free_port
@@ -47,34 +46,16 @@ def stack(request):
     far = Sendmail(world.postfix.port, port=port, extra=FAR_MC.format(
         flags=FLAGS[request.param], port=world.remote.port))
     (far.root / "etc/aliases").write_text(ALIASES)
-    made = None
-    try:
-        world.start()
-        far.start()
-        made = Stack(world, outgoing_clients=["127.0.0.1"],
-                     bounce_rules=[TOP / "packaging/bounce-rules.conf"])
-        made.nixied.settings["trace_keys"] = made.nixied.state / "trace.keys"
-        made.nixied.write()
+    with world.running(far):
+        made = Stack.marking(world)
         made.far = far
-        yield made.start()
-        made.finish()
-    finally:
-        if made is not None:
-            made.stop()
-        far.stop()
-        world.stop()
+        with made.running():
+            yield made
 
 
 def bounced(stack, recipients, **options):
     """Sends; the out_of_band event of the first recipient."""
-    mark = stack.log.mark()
-    _, end = stack.send(recipients, sender=SENDER, **options)
-    assert end.code == 250
-    try:
-        return stack.log.wait(mark, type="out_of_band", timeout=30)
-    except AssertionError as error:
-        raise AssertionError(f"{error}\n{stack.far.log_text()[-5000:]}\n"
-                             f"{stack.mta.log_text()[-2000:]}") from error
+    return stack.bounced(recipients, SENDER, stack.far, **options)
 
 
 @pytest.mark.parametrize("options", [{}, {"parameters": "RET=HDRS"}])

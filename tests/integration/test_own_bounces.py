@@ -7,7 +7,6 @@ import signal
 import pytest
 
 from harness.decided import entry, settle, strikes
-from harness.nixied import TOP
 from harness.reports import bounce
 from harness.stack import Stack, World
 
@@ -50,23 +49,12 @@ def source(request):
     world = World(extra=EXTRA)
     follow = request.param == "log"
     options = {"maillog": [world.postfix.log]} if follow else {}
-    made = None
-    try:
-        world.start()
-        made = Stack(world, outgoing_clients=["127.0.0.1"],
-                     bounce_rules=[TOP / "packaging/bounce-rules.conf"],
-                     **options)
-        made.nixied.settings["trace_keys"] = made.nixied.state / "trace.keys"
-        made.nixied.write()
-        made.start()
-        if follow:
-            made.log.wait(type="mark")
-        yield Source(made, follow)
-        made.finish()
-    finally:
-        if made is not None:
-            made.stop()
-        world.stop()
+    with world.running():
+        made = Stack.marking(world, **options)
+        with made.running():
+            if follow:
+                made.log.wait(type="mark")
+            yield Source(made, follow)
 
 
 OPTIONS = {

@@ -6,7 +6,6 @@ import threading
 import pytest
 
 from harness.decided import entry, settle, strikes
-from harness.nixied import TOP
 from harness.reports import BOUNDARY, bounce, head_of
 from harness.smtp import Dialogue
 from harness.stack import Stack
@@ -20,16 +19,8 @@ SLOW = 30 if os.environ.get("NIXIE_SLOW") else 1  # sanitizers
 
 @pytest.fixture(scope="module")
 def stack(world):
-    made = Stack(world, outgoing_clients=["127.0.0.1"],
-                 bounce_rules=[TOP / "packaging/bounce-rules.conf"])
-    made.nixied.settings["trace_keys"] = made.nixied.state / "trace.keys"
-    made.nixied.write()
-    try:
-        yield made.start()
-    except BaseException:
-        made.stop()
-        raise
-    made.finish()
+    with Stack.marking(world).running() as made:
+        yield made
 
 
 def cpu(stack):

@@ -8,7 +8,6 @@ import pytest
 
 from harness.decided import (entry, now, seconds, settle, strikes, ttl,
                              with_section)
-from harness.nixied import TOP
 from harness.postfix import Postfix
 from harness.reports import bounce, complaint
 from harness.stack import Stack
@@ -76,17 +75,10 @@ def postfix(world):
 
 @pytest.fixture(scope="module")
 def stack(world, postfix):
-    made = Stack(world, postfix=postfix, outgoing_clients=["127.0.0.1"],
-                 maillog=[postfix.log],
-                 bounce_rules=[TOP / "packaging/bounce-rules.conf"])
-    made.nixied.settings["trace_keys"] = made.nixied.state / "trace.keys"
+    made = Stack.marking(world, postfix=postfix, maillog=[postfix.log])
     with_section(made, SECTIONS)
-    try:
-        yield made.start()
-    except BaseException:
-        made.stop()
-        raise
-    made.finish()
+    with made.running():
+        yield made
 
 
 def at(name):

@@ -1,12 +1,13 @@
 """All servers together."""
 
+import contextlib
 import os
 import pathlib
 import shutil
 import tempfile
 
 from . import oracle
-from .nixied import Nixied, test_user
+from .nixied import TOP, Nixied, test_user
 from .postfix import Postfix
 from .redis import Redis, RedisError
 from .remote import RemoteServer
@@ -39,6 +40,19 @@ class World:
     def start(self):
         self.postfix.start()
         return self
+
+    @contextlib.contextmanager
+    def running(self, *others):
+        """With other servers, which end before it."""
+        try:
+            self.start()
+            for other in others:
+                other.start()
+            yield self
+        finally:
+            for other in others:
+                other.stop()
+            self.stop()
 
     @property
     def sendmail(self):
@@ -81,6 +95,26 @@ class Stack:
                              self.redis.endpoint, **settings)
         self.log = self.nixied.log
 
+    @classmethod
+    def marking(cls, world, **settings):
+        """One that marks what goes out, and knows bounces by the rules."""
+        made = cls(world, outgoing_clients=["127.0.0.1"],
+                   bounce_rules=[TOP / "packaging/bounce-rules.conf"],
+                   **settings)
+        made.nixied.settings["trace_keys"] = made.nixied.state / "trace.keys"
+        made.nixied.write()
+        return made
+
+    @contextlib.contextmanager
+    def running(self):
+        """Ended with the checks of every run, unless it could not start."""
+        try:
+            yield self.start()
+        except BaseException:
+            self.stop()
+            raise
+        self.finish()
+
     def start(self):
         self.remote.forget()
         self.redis.start()
@@ -97,6 +131,17 @@ class Stack:
         """One message in one connection: ({recipient: reply}, reply)."""
         with self.dialogue() as smtp:
             return smtp.message(sender, recipients, **options)
+
+    def bounced(self, recipients, sender, far, **options):
+        """Sends; the out_of_band event of the first that far bounces."""
+        mark = self.log.mark()
+        _, end = self.send(recipients, sender=sender, **options)
+        assert end.code == 250
+        try:
+            return self.log.wait(mark, type="out_of_band", timeout=30)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{far.log_text()[-5000:]}\n"
+                                 f"{self.mta.log_text()[-2000:]}") from error
 
     def history(self, address):
         """The recipient's hash as text, {} when there is none."""
