@@ -1,15 +1,14 @@
 #include "command_world.h"
 
 #include "settings.h"
+#include "shown.h"
 #include "store_key.h"
 
-#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -49,29 +48,13 @@ enum command_status command_world_run(const struct world *world,
                                 .json = run->json,
                                 .arguments = arguments,
                                 .argument_count = run->argument != NULL};
-    FILE *file = tmpfile();
-    int before[2] = {fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 10),
-                     fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 10)};
-    int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    struct shown shown;
     enum command_status status;
-    ssize_t length;
 
-    assert_non_null(file);
     memcpy(call.values, run->values, sizeof call.values);
-    (void)fflush(stdout);
-    assert_true(dup2(fileno(file), STDOUT_FILENO) >= 0);
-    assert_true(dup2(nowhere, STDERR_FILENO) >= 0);
+    shown_begin(&shown);
     status = run->command->run(&call);
-    (void)fflush(stdout);
-    assert_true(dup2(before[0], STDOUT_FILENO) >= 0);
-    assert_true(dup2(before[1], STDERR_FILENO) >= 0);
-    length = pread(fileno(file), output, COMMAND_OUTPUT_MAX - 1, 0);
-    assert_true(length >= 0);
-    output[length] = '\0';
-    (void)close(before[0]);
-    (void)close(before[1]);
-    (void)close(nowhere);
-    (void)fclose(file);
+    shown_end(&shown, output, COMMAND_OUTPUT_MAX);
     free(argument);
     settings_free(settings);
     return status;

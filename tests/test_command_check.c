@@ -1,5 +1,6 @@
-#include "command_check.h"
+#include "check_shown.h"
 #include "scratch.h"
+#include "settings_text.h"
 
 #include <fcntl.h>
 #include <setjmp.h>
@@ -16,8 +17,7 @@
 
 #include <cmocka.h>
 
-#define PATH_SIZE   256
-#define OUTPUT_SIZE 8192
+#define PATH_SIZE 256
 
 static void command_check_may_reads_mode_bits_as_the_kernel_does(void **state)
 {
@@ -127,44 +127,30 @@ static void set_up(const struct site *site, const char *milters, char chroot)
     write_file(site, "master.cf", master_cf);
 }
 
+static void postfix(struct check *check, struct settings *settings,
+                    const char *path)
+{
+    (void)settings;
+    command_check_postfix(check, path);
+}
+
 /* What the check prints, into output. */
 static bool run_check(const struct site *site, const char *milter_socket,
-                      char output[OUTPUT_SIZE])
+                      char output[CHECK_SHOWN_SIZE])
 {
-    static const struct command command = {.name = "check"};
-    const struct command_call call = {.command = &command};
-    struct check check = {.call = &call};
+    const struct check_part part = {postfix, site->folder};
     char configuration[PATH_SIZE + 100];
-    char path[PATH_SIZE + 32];
     char expanded[PATH_SIZE + 64];
-    FILE *file = tmpfile();
     struct settings *settings;
-    struct error error = {""};
-    size_t length;
-    int before;
+    bool well;
 
     expand(site, milter_socket, expanded, sizeof expanded);
     (void)snprintf(configuration, sizeof configuration,
                    "milter_socket = \"%s\"\n", expanded);
-    write_file(site, "n.conf", configuration);
-    (void)snprintf(path, sizeof path, "%s/n.conf", site->folder);
-    settings = settings_load(path, &error);
-    assert_string_equal(error.text, "");
-    assert_non_null(file);
-    check.settings = settings;
-    (void)fflush(stdout);
-    before = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 10);
-    assert_true(dup2(fileno(file), STDOUT_FILENO) >= 0);
-    command_check_postfix(&check, site->folder);
-    (void)fflush(stdout);
-    assert_true(dup2(before, STDOUT_FILENO) >= 0);
-    assert_int_equal(close(before), 0);
-    rewind(file);
-    length = fread(output, 1, OUTPUT_SIZE - 1, file);
-    output[length] = '\0';
-    assert_int_equal(fclose(file), 0);
+    settings = settings_in(site->folder, configuration);
+    well = check_shown(&part, settings, output);
     settings_free(settings);
-    return !check.failed;
+    return well;
 }
 
 static void command_check_postfix_finds_the_chroot_trap(void **state)
@@ -233,8 +219,8 @@ static void command_check_postfix_finds_the_chroot_trap(void **state)
         skip();
     }
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        char output[OUTPUT_SIZE];
-        char told[OUTPUT_SIZE];
+        char output[CHECK_SHOWN_SIZE];
+        char told[CHECK_SHOWN_SIZE];
         struct site site;
         bool well;
 
@@ -252,7 +238,7 @@ static void command_check_postfix_finds_the_chroot_trap(void **state)
 
 static void command_check_postfix_fails_without_the_named_main_cf(void **state)
 {
-    char output[OUTPUT_SIZE];
+    char output[CHECK_SHOWN_SIZE];
     struct site site;
 
     (void)state;

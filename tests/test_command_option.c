@@ -1,4 +1,5 @@
 #include "command_option.h"
+#include "shown.h"
 
 #include <fcntl.h>
 #include <setjmp.h>
@@ -30,20 +31,11 @@ static char output[OUTPUT_SIZE];
 /* What show() prints to standard output. */
 static const char *shown(void (*show)(const void *), const void *argument)
 {
-    FILE *file = tmpfile();
-    int before = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 10);
+    struct shown shown_here;
 
-    assert_non_null(file);
-    assert_true(before >= 0);
-    (void)fflush(stdout);
-    assert_true(dup2(fileno(file), STDOUT_FILENO) >= 0);
+    shown_begin(&shown_here);
     show(argument);
-    (void)fflush(stdout);
-    assert_true(dup2(before, STDOUT_FILENO) >= 0);
-    assert_int_equal(close(before), 0);
-    rewind(file);
-    output[fread(output, 1, sizeof output - 1, file)] = '\0';
-    (void)fclose(file);
+    shown_end(&shown_here, output, sizeof output);
     return output;
 }
 

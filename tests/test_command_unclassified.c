@@ -1,7 +1,5 @@
-#include "command.h"
-#include "lists_world.h"
+#include "command_world.h"
 
-#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -11,8 +9,7 @@
 
 #include <cmocka.h>
 
-#define SKIP_TEST  77
-#define OUTPUT_MAX 4096
+#define SKIP_TEST 77
 
 /* As the table of nixie has it. */
 static const struct command unclassified = {
@@ -22,52 +19,15 @@ static const struct command unclassified = {
     .options = {{"limit", 'n', "N", ""}, {"clear", 0, NULL, ""}},
 };
 
-static struct settings *load_settings(const struct world *world)
-{
-    struct error error = {""};
-    struct settings *settings = settings_load(NULL, &error);
-
-    assert_non_null(settings);
-    free(settings->redis);
-    settings->redis = strdup(redis_server_location(world->server));
-    assert_non_null(settings->redis);
-    return settings;
-}
-
-/* What it prints; complaints go nowhere. */
 static enum command_status run(const struct world *world, bool json,
                                const char *limit, bool clear,
-                               char output[OUTPUT_MAX])
+                               char output[COMMAND_OUTPUT_MAX])
 {
-    struct settings *settings = load_settings(world);
-    struct command_call call = {.command = &unclassified,
-                                .settings = settings,
-                                .json = json,
-                                .values = {limit, clear ? "" : NULL}};
-    FILE *file = tmpfile();
-    int before[2] = {fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 10),
-                     fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 10)};
-    int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
-    enum command_status status;
-    ssize_t length;
+    const struct command_run call = {.command = &unclassified,
+                                     .json = json,
+                                     .values = {limit, clear ? "" : NULL}};
 
-    assert_non_null(file);
-    (void)fflush(stdout);
-    assert_true(dup2(fileno(file), STDOUT_FILENO) >= 0);
-    assert_true(dup2(nowhere, STDERR_FILENO) >= 0);
-    status = unclassified.run(&call);
-    (void)fflush(stdout);
-    assert_true(dup2(before[0], STDOUT_FILENO) >= 0);
-    assert_true(dup2(before[1], STDERR_FILENO) >= 0);
-    length = pread(fileno(file), output, OUTPUT_MAX - 1, 0);
-    assert_true(length >= 0);
-    output[length] = '\0';
-    (void)close(before[0]);
-    (void)close(before[1]);
-    (void)close(nowhere);
-    (void)fclose(file);
-    settings_free(settings);
-    return status;
+    return command_world_run(world, &call, output);
 }
 
 static void put_some(struct world *world)
@@ -86,7 +46,7 @@ static void command_unclassified_lists_the_most_frequent_first(void **state)
                               "       7  \\xff\n          (no example)\n"
                               "       3  no\n          550 \\x1b[31mNo\\x0a\n";
     struct world *world = *state;
-    char output[OUTPUT_MAX];
+    char output[COMMAND_OUTPUT_MAX];
 
     assert_int_equal(run(world, false, NULL, false, output), COMMAND_OK);
     assert_string_equal(output, "");
@@ -104,7 +64,7 @@ static void command_unclassified_prints_json_for_programs(void **state)
         "{\"count\":7,\"text\":\"\\uFFFD\",\"text_base64\":\"/w==\"}\n"
         "{\"count\":3,\"text\":\"no\",\"example\":\"550 \\u001B[31mNo\\n\"}\n";
     struct world *world = *state;
-    char output[OUTPUT_MAX];
+    char output[COMMAND_OUTPUT_MAX];
 
     put_some(world);
     assert_int_equal(run(world, true, NULL, false, output), COMMAND_OK);
@@ -114,7 +74,7 @@ static void command_unclassified_prints_json_for_programs(void **state)
 static void command_unclassified_asks_examples_of_many_texts(void **state)
 {
     struct world *world = *state;
-    char output[OUTPUT_MAX];
+    char output[COMMAND_OUTPUT_MAX];
     char words[128];
     size_t lines = 0;
 
@@ -139,7 +99,7 @@ static void command_unclassified_asks_examples_of_many_texts(void **state)
 static void command_unclassified_clears_both_keys(void **state)
 {
     struct world *world = *state;
-    char output[OUTPUT_MAX];
+    char output[COMMAND_OUTPUT_MAX];
 
     put_some(world);
     assert_int_equal(run(world, false, NULL, true, output), COMMAND_OK);
@@ -155,7 +115,7 @@ static void command_unclassified_clears_both_keys(void **state)
 static void command_unclassified_complains_of_what_it_cannot_do(void **state)
 {
     struct world *world = *state;
-    char output[OUTPUT_MAX];
+    char output[COMMAND_OUTPUT_MAX];
 
     put_some(world);
     assert_int_equal(run(world, false, "0", false, output), COMMAND_FAULT);

@@ -1,8 +1,8 @@
 #include "command.h"
 #include "scratch.h"
+#include "shown.h"
 #include "trace_keys.h"
 
-#include <fcntl.h>
 #include <pwd.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -77,28 +77,12 @@ static enum command_status run(const struct place *place,
 {
     const struct command_call call = {
         .command = command, .settings = place->settings, .json = json};
-    FILE *file = tmpfile();
-    int before[2] = {fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 10),
-                     fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 10)};
-    int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    struct shown shown;
     enum command_status status;
-    ssize_t length;
 
-    assert_non_null(file);
-    (void)fflush(stdout);
-    assert_true(dup2(fileno(file), STDOUT_FILENO) >= 0);
-    assert_true(dup2(nowhere, STDERR_FILENO) >= 0);
+    shown_begin(&shown);
     status = command->run(&call);
-    (void)fflush(stdout);
-    assert_true(dup2(before[0], STDOUT_FILENO) >= 0);
-    assert_true(dup2(before[1], STDERR_FILENO) >= 0);
-    length = pread(fileno(file), output, OUTPUT_MAX - 1, 0);
-    assert_true(length >= 0);
-    output[length] = '\0';
-    (void)close(before[0]);
-    (void)close(before[1]);
-    (void)close(nowhere);
-    (void)fclose(file);
+    shown_end(&shown, output, OUTPUT_MAX);
     return status;
 }
 
