@@ -1,4 +1,5 @@
 #include "event_ecs.h"
+#include "event_line.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -37,21 +38,7 @@ static size_t encode(const struct event *event, char line[EVENT_LINE_MAX])
     return head + event_ecs_encode_tail(event, line + head, EVENT_TAIL_MAX);
 }
 
-static json_t *must_load(const char *line, size_t length)
-{
-    json_t *root;
-
-    assert_in_range(length, 1, EVENT_LINE_MAX);
-    assert_int_equal(line[length - 1], '\n');
-    for (size_t i = 0; i + 1 < length; i++) {
-        assert_in_range(line[i], 0x20, 0x7e);
-    }
-    root = json_loadb(line, length, JSON_REJECT_DUPLICATES, NULL);
-    assert_non_null(root);
-    return root;
-}
-
-/* By a path with dots; "(absent)" when there is none. */
+/* By a path with slashes; "(absent)" when there is none. */
 static const char *field(const json_t *root, const char *path)
 {
     char names[64];
@@ -97,7 +84,7 @@ static void event_ecs_puts_each_value_where_the_schema_has_it(void **state)
     };
     struct event event = sample();
     char line[EVENT_LINE_MAX];
-    json_t *root = must_load(line, encode(&event, line));
+    json_t *root = event_line_load(line, encode(&event, line));
 
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -147,7 +134,7 @@ static void event_ecs_fits_the_line_whatever_comes(void **state)
                    sizeof text);
             event.diagnostic = text;
             event.helo = text;
-            json_decref(must_load(line, encode(&event, line)));
+            json_decref(event_line_load(line, encode(&event, line)));
         }
     }
 }
@@ -164,7 +151,7 @@ static void event_ecs_leaves_the_fields_out_before_a_member(void **state)
     event.helo = (struct text){bytes, 255};
     event.diagnostic = (struct text){bytes, 512};
     event.original_recipient = (struct text){bytes, 320};
-    root = must_load(line, encode(&event, line));
+    root = event_line_load(line, encode(&event, line));
     assert_string_equal(field(root, "event/action"), "(absent)");
     assert_string_equal(field(root, "nixie/recipient"), "ann@example.org");
     json_decref(root);

@@ -1,5 +1,6 @@
 #include "event_json.h"
 #include "event_json_quick.h"
+#include "event_line.h"
 
 #include <errno.h>
 #include <glib.h>
@@ -31,17 +32,8 @@ static struct event sample(void)
 static json_t *encode(const struct event *event)
 {
     char line[EVENT_LINE_MAX];
-    size_t length = event_json_encode(event, line);
-    json_t *root;
 
-    assert_in_range(length, 1, EVENT_LINE_MAX);
-    assert_int_equal(line[length - 1], '\n');
-    for (size_t i = 0; i + 1 < length; i++) {
-        assert_in_range(line[i], 0x20, 0x7e);
-    }
-    root = json_loadb(line, length, JSON_REJECT_DUPLICATES, NULL);
-    assert_non_null(root);
-    return root;
+    return event_line_load(line, event_json_encode(event, line));
 }
 
 static const char *member(const json_t *root, const char *name)
