@@ -370,11 +370,12 @@ void listener_end(struct listener *listener)
 
 /* ---- the server ---- */
 
-bool server_start(void)
+int server_start(void **state)
 {
+    (void)state;
     server = redis_server_start(NULL);
     tell(LOG_LEVEL_ERROR);
-    return server != NULL;
+    return server == NULL ? -1 : 0;
 }
 
 struct redis_server *server_running(void)
@@ -382,8 +383,10 @@ struct redis_server *server_running(void)
     return server;
 }
 
-void server_stop(void)
+int server_stop(void **state)
 {
+    (void)state;
     redis_server_stop(server);
     server = NULL;
+    return 0;
 }

@@ -38,9 +38,9 @@
     "user_unknown 550 5.1.1 no such user"
 
 /* One Redis for all tests of a program; each test begins with it empty. */
-bool server_start(void);
+int server_start(void **state);
 struct redis_server *server_running(void);
-void server_stop(void);
+int server_stop(void **state);
 
 struct world {
     struct place *place;

@@ -679,15 +679,9 @@ int main(void)
         IN_WORLD(a_right_that_is_missing_is_told_once),
         IN_WORLD(a_server_that_talks_nonsense_decides_nothing),
     };
-    int failed;
 
     if (!redis_server_installed()) {
         return SKIP_TEST;
     }
-    if (!server_start()) {
-        return 1;
-    }
-    failed = cmocka_run_group_tests(tests, NULL, NULL);
-    server_stop();
-    return failed;
+    return cmocka_run_group_tests(tests, server_start, server_stop);
 }

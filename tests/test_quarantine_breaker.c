@@ -391,15 +391,9 @@ int main(void)
         IN_WORLD(a_lifted_breaker_opens_again_by_what_is_new),
         cmocka_unit_test(only_what_the_recorder_writes_is_a_breaker),
     };
-    int failed;
 
     if (!redis_server_installed()) {
         return SKIP_TEST;
     }
-    if (!server_start()) {
-        return 1;
-    }
-    failed = cmocka_run_group_tests(tests, NULL, NULL);
-    server_stop();
-    return failed;
+    return cmocka_run_group_tests(tests, server_start, server_stop);
 }

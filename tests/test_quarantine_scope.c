@@ -254,15 +254,9 @@ int main(void)
         IN_WORLD(a_scope_has_steps_of_its_own),
         IN_WORLD(failures_go_by_the_scope_to_the_list_for_all),
     };
-    int failed;
 
     if (!redis_server_installed()) {
         return SKIP_TEST;
     }
-    if (!server_start()) {
-        return 1;
-    }
-    failed = cmocka_run_group_tests(tests, NULL, NULL);
-    server_stop();
-    return failed;
+    return cmocka_run_group_tests(tests, server_start, server_stop);
 }
