@@ -23,6 +23,12 @@ static inline struct text text_of(const char *string)
     return text;
 }
 
+/* Likewise; an empty string is unknown, too. */
+static inline struct text text_known(const char *string)
+{
+    return text_of(string == NULL || string[0] == '\0' ? NULL : string);
+}
+
 static inline bool text_is(struct text text, const char *string)
 {
     return text.bytes != NULL && strlen(string) == text.length &&

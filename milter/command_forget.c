@@ -52,7 +52,7 @@ static bool remove_entries(struct forget *forget, bool *applied)
                                               : EVENT_SUPPRESSION_REMOVED,
                    clock_now_us());
         event.suppression_pattern = text_of(forget->mailbox.address);
-        event.scope = text_of(entry->scope[0] == '\0' ? NULL : entry->scope);
+        event.scope = text_known(entry->scope);
         event.suppression_by = text_of(by);
         event.suppression_origin = text_of("command");
         if (!send_event(forget, &event, applied)) {

@@ -4,11 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct text known(const char *string)
-{
-    return string[0] == '\0' ? (struct text){NULL, 0} : text_of(string);
-}
-
 /* ---- whose it is -------------------------------------------------------- */
 
 static bool is_same(struct text text, const char *bytes, size_t length)
@@ -118,7 +113,7 @@ static bool take_recipient(const struct maillog_sources *sources,
         event->original_recipient = sent_to;
     }
     if (strcmp(outcome->final.address, recipient->address) != 0) {
-        event->final_recipient = known(outcome->final.address);
+        event->final_recipient = text_known(outcome->final.address);
     }
     return true;
 }
@@ -179,13 +174,13 @@ static void take_message(struct maillog_outcome *outcome)
     if (message->has_sender) {
         event->sender = text_of(message->sender);
     }
-    event->message_id = known(message->message_id);
-    event->envelope_id = known(message->envelope_id);
-    event->trace_nonce = known(message->trace_nonce);
-    event->auth_user = known(message->auth_user);
-    event->client_ip = known(message->client_ip);
-    event->client_name = known(message->client_name);
-    event->scope = known(message->scope);
+    event->message_id = text_known(message->message_id);
+    event->envelope_id = text_known(message->envelope_id);
+    event->trace_nonce = text_known(message->trace_nonce);
+    event->auth_user = text_known(message->auth_user);
+    event->client_ip = text_known(message->client_ip);
+    event->client_name = text_known(message->client_name);
+    event->scope = text_known(message->scope);
     event->size = message->size;
 }
 
@@ -527,9 +522,9 @@ bool maillog_outcome_expire(const struct maillog_sources *sources,
         }
     } while (mailbox_parse(text_of(address), &as_it_is, &outcome->recipient) !=
              MAILBOX_OK);
-    event->recipient = known(outcome->recipient.address);
-    event->recipient_domain = known(outcome->recipient.domain);
-    event->final_recipient = known(message->final);
+    event->recipient = text_known(outcome->recipient.address);
+    event->recipient_domain = text_known(outcome->recipient.domain);
+    event->final_recipient = text_known(message->final);
     take_message(outcome);
     take_attempt(outcome, record->timestamp_us, record->delay_s);
     event->attempt = message->attempts; /* no new one: the last was it */
@@ -537,11 +532,11 @@ bool maillog_outcome_expire(const struct maillog_sources *sources,
     if (message->last_reply_code > 0) {
         event->reply_code = message->last_reply_code;
     }
-    event->enhanced_status = known(message->last_enhanced_status);
-    event->diagnostic = known(message->last_diagnostic);
+    event->enhanced_status = text_known(message->last_enhanced_status);
+    event->diagnostic = text_known(message->last_diagnostic);
     event->decided_by = text_of("mta");
     outcome->facts = (struct outcome_facts){
-        .reply = known(message->last_diagnostic),
+        .reply = text_known(message->last_diagnostic),
         .believed =
             (sources->settings->maillog_trust == TRUST_ALL || message->seen) &&
             message->has_sender && message->sender[0] != '\0',

@@ -8,11 +8,6 @@
 #define US_PER_SECOND INT64_C(1000000)
 #define SHOWN_SIZE    400 /* an address, most of it escaped */
 
-static struct text known(const char *string)
-{
-    return text_of(string[0] == '\0' ? NULL : string);
-}
-
 /* A time into buffer; unknown if it is. */
 static struct text time_text(int64_t us, char buffer[CLOCK_TIMESTAMP_SIZE])
 {
@@ -30,7 +25,7 @@ static struct text queue_id(const struct quarantine_due *due)
                                   "abcdefghijklmnopqrstuvwxyz0123456789";
 
     return due->queue_id[strspn(due->queue_id, allowed)] == '\0'
-               ? known(due->queue_id)
+               ? text_known(due->queue_id)
                : text_of(NULL);
 }
 
@@ -40,7 +35,7 @@ static void begin(struct event *event, enum event_type type, int64_t now_us,
     event_init(event, type, now_us);
     event->origin = text_of("policy");
     event->recipient = due->address;
-    event->recipient_domain = known(due->mailbox.domain);
+    event->recipient_domain = text_known(due->mailbox.domain);
     event->suppression_pattern = due->address;
     event->scope = due->scope;
 }
@@ -84,7 +79,7 @@ enum event_log_result quarantine_event_added(struct event_log *log,
 
     begin(&event, EVENT_SUPPRESSION_ADDED, now_us, due);
     event.queue_id = queue_id(due);
-    event.message_id = known(due->message_id);
+    event.message_id = text_known(due->message_id);
     event.reason = text_of(reason_name(reason));
     event.failure_type =
         text_of(failure_type_name(quarantine_failure_type(due, reason)));
@@ -118,7 +113,7 @@ quarantine_event_withheld(struct event_log *log, int64_t now_us,
 
     begin(&event, EVENT_SUPPRESSION_WITHHELD, now_us, due);
     event.queue_id = queue_id(due);
-    event.message_id = known(due->message_id);
+    event.message_id = text_known(due->message_id);
     event.strikes = due->strikes;
     event.withheld_by = text_of(withheld_by);
     if (reason_parse(due->reason, &reason)) {
@@ -197,7 +192,7 @@ quarantine_event_breaker(struct event_log *log, int64_t now_us, bool opened,
     event_init(&event, opened ? EVENT_BREAKER_OPENED : EVENT_BREAKER_CLOSED,
                now_us);
     event.origin = text_of("policy");
-    event.recipient_domain = known(breaker->domain);
+    event.recipient_domain = text_known(breaker->domain);
     event.reason = text_of(reason_name(breaker->reason));
     if (opened) {
         event.expires_at = time_text(breaker->expires_us, until);

@@ -3,11 +3,6 @@
 #include <string.h>
 #include <strings.h>
 
-static struct text known(const char *string)
-{
-    return string[0] == '\0' ? (struct text){NULL, 0} : text_of(string);
-}
-
 /* "" when there is none. */
 static void parse(const struct report_believer *believer, struct text address,
                   struct mailbox *mailbox)
@@ -51,8 +46,8 @@ static void check_trace(const struct report_believer *believer,
                         const struct report *report,
                         struct report_belief *belief)
 {
-    const struct text texts[] = {known(belief->original.address),
-                                 known(belief->final.address)};
+    const struct text texts[] = {text_known(belief->original.address),
+                                 text_known(belief->final.address)};
     struct text recipients[2];
     struct trace_evidence evidence = {
         .headers = report->returned.traces,

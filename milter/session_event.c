@@ -8,25 +8,20 @@
 
 #define BATCH 32 /* events of one append */
 
-static struct text known(const char *string)
-{
-    return string == NULL || string[0] == '\0' ? (struct text){NULL, 0}
-                                               : text_of(string);
-}
-
 static void begin(struct event *event, enum event_type type, int64_t now_us,
                   const struct session *session)
 {
     event_init(event, type, now_us);
     event->origin = text_of("session");
     event->session_id = text_of(session->id);
-    event->listener = known(session->listener);
-    event->client_ip = known(session->client_ip);
-    event->client_name = known(session->client_name);
-    event->helo = known(session->helo);
-    event->auth_user = known(session->auth_user);
-    event->tls_version = known(session->tls_version);
-    event->scope = known(session->scope == NULL ? NULL : session->scope->name);
+    event->listener = text_known(session->listener);
+    event->client_ip = text_known(session->client_ip);
+    event->client_name = text_known(session->client_name);
+    event->helo = text_known(session->helo);
+    event->auth_user = text_known(session->auth_user);
+    event->tls_version = text_known(session->tls_version);
+    event->scope =
+        text_known(session->scope == NULL ? NULL : session->scope->name);
     transaction_describe(&session->transaction, event);
 }
 
@@ -36,8 +31,8 @@ static void describe_recipient(struct event *event,
     struct text typed = transaction_bare_path(recipient->path);
 
     if (recipient->mailbox != NULL) {
-        event->recipient = known(recipient->mailbox->address);
-        event->recipient_domain = known(recipient->mailbox->domain);
+        event->recipient = text_known(recipient->mailbox->address);
+        event->recipient_domain = text_known(recipient->mailbox->domain);
     }
     if (recipient->mailbox == NULL ||
         !text_is(typed, recipient->mailbox->address)) {
@@ -234,7 +229,7 @@ enum event_log_result session_event_rejected(
     }
     event.decided_by = text_of("mta");
     event.smtp_stage = text_of("rcpt");
-    event.enhanced_status = known(reply->enhanced_status);
+    event.enhanced_status = text_known(reply->enhanced_status);
     if (reply->text.length > 0) {
         event.diagnostic = reply->text;
     }
@@ -314,7 +309,7 @@ session_event_received(const struct session_services *services,
         }
         begin(&events[count], EVENT_RECEPTION, now_us, session);
         transaction_describe_recipient(recipient, &events[count]);
-        events[count].trace_nonce = known(transaction->trace_nonce);
+        events[count].trace_nonce = text_known(transaction->trace_nonce);
         if (!transaction->size_incomplete) {
             events[count].size = transaction->seen_size;
         }

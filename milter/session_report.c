@@ -25,11 +25,6 @@ static atomic_size_t held; /* bytes in all readers */
 static atomic_ullong crowded;
 static _Atomic int64_t crowded_told_us;
 
-static struct text known(const char *string)
-{
-    return string[0] == '\0' ? (struct text){NULL, 0} : text_of(string);
-}
-
 size_t session_report_bytes(void)
 {
     return atomic_load(&held);
@@ -145,7 +140,7 @@ static struct text other_than_sent_to(const struct report_belief *belief,
                                       const struct mailbox *mailbox)
 {
     return strcmp(mailbox->address, belief->sent_to->address) != 0
-               ? known(mailbox->address)
+               ? text_known(mailbox->address)
                : text_of(NULL);
 }
 
@@ -161,8 +156,8 @@ static bool take_recipient(struct telling *telling)
     struct event *event = &telling->event;
 
     report_believe(&believer, telling->report, telling->recipient, belief);
-    event->recipient = known(belief->sent_to->address);
-    event->recipient_domain = known(belief->sent_to->domain);
+    event->recipient = text_known(belief->sent_to->address);
+    event->recipient_domain = text_known(belief->sent_to->domain);
     event->final_recipient = other_than_sent_to(belief, &belief->final);
     if (event->final_recipient.bytes == NULL) {
         event->final_recipient = other_than_sent_to(belief, &belief->actual);
@@ -231,7 +226,7 @@ static void take_reply(struct telling *telling)
     if (verdict->reply_code >= 200) {
         event->reply_code = verdict->reply_code;
     }
-    event->enhanced_status = known(verdict->enhanced_status);
+    event->enhanced_status = text_known(verdict->enhanced_status);
     if (said.length > 0) {
         event->diagnostic = said;
     }
@@ -295,7 +290,7 @@ static void take_belief(struct telling *telling)
     telling->facts.shared = class == TRACE_SHARED && !redacted;
     telling->event.trace = text_of(trace_class_name(class));
     if (telling->facts.believed) { /* without, it counts nowhere */
-        telling->event.trace_id = known(telling->belief.trace.replay_key);
+        telling->event.trace_id = text_known(telling->belief.trace.replay_key);
     }
 }
 

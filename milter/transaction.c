@@ -285,18 +285,12 @@ bool transaction_add(struct transaction *transaction,
     return true;
 }
 
-static struct text text_or_unknown(const char *string)
-{
-    return string == NULL || string[0] == '\0' ? (struct text){NULL, 0}
-                                               : text_of(string);
-}
-
 void transaction_describe(const struct transaction *transaction,
                           struct event *event)
 {
     event->transaction_id = text_of(transaction->id);
     event->sender = text_of(transaction->sender);
-    event->queue_id = text_or_unknown(transaction->queue_id);
+    event->queue_id = text_known(transaction->queue_id);
     if (transaction->message_id_length > 0) {
         event->message_id = (struct text){transaction->message_id,
                                           transaction->message_id_length};
@@ -311,10 +305,10 @@ void transaction_describe(const struct transaction *transaction,
 void transaction_describe_recipient(
     const struct transaction_recipient *recipient, struct event *event)
 {
-    event->recipient = text_or_unknown(recipient->address);
-    event->recipient_domain = text_or_unknown(recipient->domain);
+    event->recipient = text_known(recipient->address);
+    event->recipient_domain = text_known(recipient->domain);
     if (strcmp(recipient->original, recipient->address) != 0) {
-        event->original_recipient = text_or_unknown(recipient->original);
+        event->original_recipient = text_known(recipient->original);
     }
 }
 
@@ -323,12 +317,12 @@ void transaction_describe_entry(const struct suppression_entry *entry,
 {
     event->suppression_pattern =
         (struct text){entry->pattern.text, entry->pattern.length};
-    event->suppression_scope = text_or_unknown(entry->scope);
-    event->suppression_reason = text_or_unknown(entry->reason);
-    event->suppression_origin = text_or_unknown(entry->origin);
-    event->suppression_note = text_or_unknown(entry->note);
-    event->suppression_by = text_or_unknown(entry->by);
-    event->suppression_added_at = text_or_unknown(entry->added_at);
+    event->suppression_scope = text_known(entry->scope);
+    event->suppression_reason = text_known(entry->reason);
+    event->suppression_origin = text_known(entry->origin);
+    event->suppression_note = text_known(entry->note);
+    event->suppression_by = text_known(entry->by);
+    event->suppression_added_at = text_known(entry->added_at);
     event->suppression_mode =
         text_of(strcmp(entry->mode, "observe") == 0 ? "observe" : "enforce");
     if (entry->expires_at_us > 0) {
