@@ -25,8 +25,8 @@
 #include <stdint.h>
 
 /*
- * Half a MiB. A client that is replaced begins with a full bucket; for that
- * somebody must connect from as many networks within a second.
+ * Two thirds of a MiB. A client that is replaced begins with a full bucket; for
+ * that somebody must connect from as many networks within a second.
  */
 #define CLIENT_RATE_CLIENTS 4096
 

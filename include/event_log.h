@@ -26,8 +26,8 @@
 #include <stdint.h>
 
 #define EVENT_LOG_HELD_EVENTS 10000
-#define EVENT_LOG_ROOM        6144
 #define EVENT_LOG_HELD_BYTES  (8 * 1024 * 1024)
+#define EVENT_LOG_ROOM        6144 /* bytes for what veil() puts in place */
 
 enum event_log_sync {
     EVENT_LOG_SYNC_OFF,
@@ -62,8 +62,7 @@ struct event_log_options {
      * May be NULL: has the last word about an event that is to be written; it
      * gets a copy, which may borrow from room.
      */
-    void (*veil)(void *context, struct event *event,
-                 char room[EVENT_LOG_ROOM]);
+    void (*veil)(void *context, struct event *event, char room[EVENT_LOG_ROOM]);
     void *veil_context;
 };
 

@@ -35,7 +35,10 @@ struct event_log_held {
     size_t bytes;
 };
 
-/* Adds a copy; false when that many or so much are held, or out of memory. */
+/*
+ * Adds a copy; false when EVENT_LOG_HELD_EVENTS or _BYTES of event_log.h are
+ * held, or out of memory.
+ */
 bool event_log_held_add(struct event_log_held *held,
                         const struct event_line *line);
 

@@ -4,7 +4,8 @@
  * An address that is forgotten is its pseudonym (pseudonym.h) in all later
  * events. Other hosts know it if they have the same key.
  *
- * Files    <state_dir>/forgotten: a pseudonym a line; and the key.
+ * Files    <state_dir>/forgotten: a pseudonym a line, at most 64 MiB; and
+ *          the key.
  * Errors   name the file; the key is in none.
  * Threads  any.
  */

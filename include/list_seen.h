@@ -1,7 +1,7 @@
 /*
  * list_seen.h - which keys a file has had already
  *
- * Keeps 8 bytes a key, up to LIST_SEEN_MAX of them; later ones are not
+ * Keeps 11 to 22 bytes a key, up to LIST_SEEN_MAX of them; later ones are not
  * remembered. Two keys are taken for one once in 10^19.
  *
  * Threads  one.

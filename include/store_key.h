@@ -28,10 +28,13 @@
 #define STORE_BUCKETS    64
 #define STORE_PREFIX_MAX 64
 #define STORE_SCOPE_MAX  64
-#define STORE_SCOPE_ALL                                                        \
-    "*" /* no scope's name: requests about the list for all stand apart from   \
-           failures, as those about a scope's do */
-#define STORE_KEY_MAX 512 /* prefix, scope, kind, 323 bytes of a pattern */
+#define STORE_KEY_MAX    512 /* prefix, scope, kind, 323 bytes of a pattern */
+
+/*
+ * In place of a scope, of which it can be no name: requests about the list
+ * for all stand apart from failures, as those about a scope's do.
+ */
+#define STORE_SCOPE_ALL "*"
 
 uint16_t store_crc16(const char *bytes, size_t length);
 unsigned store_bucket(const char *bytes, size_t length); /* 0 to 63 */
