@@ -2,6 +2,7 @@
 
 #include "event.h"
 #include "event_json.h"
+#include "small_file.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -117,33 +118,11 @@ static enum event_file_kind identify_head(const char *head, size_t length,
     return taken ? EVENT_FILE_EVENTS : EVENT_FILE_FOREIGN;
 }
 
-/* The first bytes, at most size; -1 with errno. */
-static ssize_t read_head(int fd, char *head, size_t size)
-{
-    size_t length = 0;
-
-    while (length < size) {
-        ssize_t got = pread(fd, head + length, size - length, (off_t)length);
-
-        if (got < 0 && errno == EINTR) {
-            continue;
-        }
-        if (got < 0) {
-            return -1;
-        }
-        if (got == 0) {
-            break;
-        }
-        length += (size_t)got;
-    }
-    return (ssize_t)length;
-}
-
 bool event_file_identify(int fd, struct event_file *file)
 {
     char head[EVENT_LINE_MAX];
     struct stat status;
-    ssize_t length = read_head(fd, head, sizeof head);
+    ssize_t length = small_file_read(fd, head, sizeof head);
 
     if (length < 0 || fstat(fd, &status) != 0) {
         return false;

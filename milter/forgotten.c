@@ -1,6 +1,7 @@
 #include "forgotten.h"
 
 #include "clock.h"
+#include "small_file.h"
 #include "store_key.h"
 
 #include <errno.h>
@@ -43,24 +44,6 @@ static void path_of(const struct forgotten *forgotten, const char *name,
                     char path[PATH_MAX])
 {
     (void)snprintf(path, PATH_MAX, "%s/%s", forgotten->state_dir, name);
-}
-
-static bool write_file(const char *path, int flags, const char *text,
-                       struct error *error)
-{
-    int fd =
-        open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | flags, 0600);
-    size_t length = strlen(text);
-    bool written = fd >= 0 && write(fd, text, length) == (ssize_t)length &&
-                   fdatasync(fd) == 0;
-
-    if (!written) {
-        error_set_errno(error, "write %s", path);
-    }
-    if (fd >= 0) {
-        (void)close(fd);
-    }
-    return written;
 }
 
 /* Names that we could not have made are not looked up. */
@@ -146,7 +129,7 @@ bool forgotten_add(struct forgotten *forgotten, const struct mailbox *mailbox,
     if (!added) {
         path_of(forgotten, "forgotten", path);
         (void)snprintf(line, sizeof line, "%s\n", name);
-        added = write_file(path, O_APPEND, line, error) &&
+        added = small_file_write(path, O_APPEND, line, error) &&
                 keep(forgotten, name, strlen(name));
     }
 out:
@@ -195,7 +178,7 @@ static void take_reply(struct forgotten *forgotten, const redisReply *reply)
             path_of(forgotten, "forgotten", path);
             (void)snprintf(line, sizeof line, "%s\n", name->str);
             if (keep(forgotten, name->str, (size_t)name->len)) {
-                (void)write_file(path, O_APPEND, line, &unheard);
+                (void)small_file_write(path, O_APPEND, line, &unheard);
             }
         }
     }

@@ -1,6 +1,7 @@
 #include "instance.h"
 
 #include "clock.h"
+#include "small_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -74,24 +75,10 @@ static bool new_id(char id[INSTANCE_ID_SIZE], struct error *error)
 /* Reads at most size - 1 bytes, and a NUL; -1 with errno. */
 static ssize_t read_text(int fd, char *text, size_t size)
 {
-    size_t length = 0;
+    ssize_t length = small_file_read(fd, text, size - 1);
 
-    while (length < size - 1) {
-        ssize_t got = read(fd, text + length, size - 1 - length);
-
-        if (got < 0 && errno == EINTR) {
-            continue;
-        }
-        if (got < 0) {
-            return -1;
-        }
-        if (got == 0) {
-            break;
-        }
-        length += (size_t)got;
-    }
-    text[length] = '\0';
-    return (ssize_t)length;
+    text[length < 0 ? 0 : length] = '\0';
+    return length;
 }
 
 static bool write_text(int fd, const char *text, size_t length)

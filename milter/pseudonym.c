@@ -1,5 +1,7 @@
 #include "pseudonym.h"
 
+#include "small_file.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <glib.h>
@@ -78,23 +80,6 @@ bool pseudonym_key_load(struct pseudonym_key *key, const char *state_dir,
     return key->is_known;
 }
 
-static bool write_key(const char *path, const char *line, struct error *error)
-{
-    int fd =
-        open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-    size_t length = strlen(line);
-    bool written = fd >= 0 && write(fd, line, length) == (ssize_t)length &&
-                   fdatasync(fd) == 0;
-
-    if (!written) {
-        error_set_errno(error, "write %s", path);
-    }
-    if (fd >= 0) {
-        (void)close(fd);
-    }
-    return written;
-}
-
 bool pseudonym_key_make(struct pseudonym_key *key, const char *state_dir,
                         struct error *error)
 {
@@ -116,7 +101,7 @@ bool pseudonym_key_make(struct pseudonym_key *key, const char *state_dir,
     }
     line[KEY_DIGITS] = '\n';
     line[KEY_DIGITS + 1] = '\0';
-    key->is_known = write_key(path, line, error);
+    key->is_known = small_file_write(path, O_EXCL, line, error);
     explicit_bzero(line, sizeof line);
     return key->is_known;
 }

@@ -2,6 +2,7 @@
 
 #include "log.h"
 #include "redis_endpoint_sentinel.h"
+#include "small_file.h"
 #include "text.h"
 
 #include <arpa/inet.h>
@@ -474,33 +475,11 @@ void redis_endpoint_want_master(struct redis_endpoint *endpoint)
     endpoint->wants_master = true;
 }
 
-/* Whole, also when read() gives less than there is. */
-static ssize_t read_all(int fd, char *buffer, size_t size)
-{
-    size_t used = 0;
-
-    while (used < size) {
-        ssize_t got = read(fd, buffer + used, size - used);
-
-        if (got < 0 && errno == EINTR) {
-            continue;
-        }
-        if (got < 0) {
-            return -1;
-        }
-        if (got == 0) {
-            break;
-        }
-        used += (size_t)got;
-    }
-    return (ssize_t)used;
-}
-
 static bool read_password(int fd, const char *path,
                           char buffer[REDIS_PASSWORD_MAX], size_t *length,
                           struct error *error)
 {
-    ssize_t got = read_all(fd, buffer, REDIS_PASSWORD_MAX);
+    ssize_t got = small_file_read(fd, buffer, REDIS_PASSWORD_MAX);
 
     if (got < 0) {
         error_set_errno(error, "read %s", path);

@@ -1,5 +1,7 @@
 #include "trace_keys.h"
 
+#include "small_file.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -159,34 +161,12 @@ static bool check_file(const struct trace_keys *keys, const struct stat *status,
     return true;
 }
 
-/* The bytes read, at most size; -1 with errno. */
-static ssize_t read_bytes(int fd, char *bytes, size_t size)
-{
-    size_t length = 0;
-
-    while (length < size) {
-        ssize_t got = read(fd, bytes + length, size - length);
-
-        if (got < 0 && errno == EINTR) {
-            continue;
-        }
-        if (got < 0) {
-            return -1;
-        }
-        if (got == 0) {
-            break;
-        }
-        length += (size_t)got;
-    }
-    return (ssize_t)length;
-}
-
 /* Parsed beside the keys in use, which stay as they are if it fails. */
 static bool read_ring(const struct trace_keys *keys, int fd,
                       struct trace_keyring *ring, struct error *error)
 {
     char *bytes = malloc(FILE_MAX);
-    ssize_t length = bytes == NULL ? -1 : read_bytes(fd, bytes, FILE_MAX);
+    ssize_t length = bytes == NULL ? -1 : small_file_read(fd, bytes, FILE_MAX);
     bool good = false;
 
     if (length < 0) {
