@@ -1,10 +1,12 @@
 /*
- * decimal.h - numbers as digits, where printf(3) would take too long
+ * decimal.h - numbers as digits, where printf(3) would take too long, and back
  *
  * Threads  any.
  */
 #ifndef NIXIE_DECIMAL_H
 #define NIXIE_DECIMAL_H
+
+#include "text.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -42,6 +44,23 @@ static inline size_t decimal_put_before(char *end, uint64_t number)
         *--at = (char)('0' + number);
     }
     return (size_t)(end - at);
+}
+
+/* At most 18 digits and nothing else; 0 when it is no such number. */
+static inline int64_t decimal_or_zero(struct text text)
+{
+    int64_t number = 0;
+
+    if (text.length > 18) {
+        return 0;
+    }
+    for (size_t i = 0; i < text.length; i++) {
+        if (text.bytes[i] < '0' || text.bytes[i] > '9') {
+            return 0;
+        }
+        number = number * 10 + (text.bytes[i] - '0');
+    }
+    return number;
 }
 
 #endif

@@ -1,4 +1,5 @@
 #include "command_health.h"
+#include "decimal.h"
 #include "redis_link.h"
 
 #include <stdio.h>
@@ -80,18 +81,7 @@ struct text health_value(const redisReply *hash, const char *field)
 
 int64_t health_number(struct text text)
 {
-    int64_t number = 0;
-
-    if (text.length == 0 || text.length > 18) {
-        return 0;
-    }
-    for (size_t i = 0; i < text.length; i++) {
-        if (text.bytes[i] < '0' || text.bytes[i] > '9') {
-            return 0;
-        }
-        number = number * 10 + (text.bytes[i] - '0');
-    }
-    return number;
+    return decimal_or_zero(text);
 }
 
 /* ---- breakers ---- */

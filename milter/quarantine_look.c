@@ -1,6 +1,7 @@
 #include "quarantine_look.h"
 
 #include "clock.h"
+#include "decimal.h"
 #include "event.h"
 #include "redis_link.h"
 #include "suppression.h"
@@ -157,23 +158,6 @@ static struct text element(const redisReply *reply, size_t index)
                : text_of(NULL);
 }
 
-/* 0 when it is no number, negative or absurd. */
-static int64_t number_of(struct text text)
-{
-    int64_t number = 0;
-
-    if (text.length == 0 || text.length > 18) {
-        return 0;
-    }
-    for (size_t i = 0; i < text.length; i++) {
-        if (text.bytes[i] < '0' || text.bytes[i] > '9') {
-            return 0;
-        }
-        number = number * 10 + (text.bytes[i] - '0');
-    }
-    return number;
-}
-
 /* 0 when it is no time, or one before there was mail. */
 static int64_t time_of(struct text text)
 {
@@ -327,7 +311,7 @@ static void read_hash(struct quarantine_due *due, const redisReply *reply)
         return;
     }
     due->last_us = time_of(element(reply, 1));
-    due->escalation = number_of(element(reply, 2));
+    due->escalation = decimal_or_zero(element(reply, 2));
     keep_whole(element(reply, 3), due->queue_id, sizeof due->queue_id);
 }
 
@@ -466,7 +450,7 @@ static bool is_code(struct text code, struct text status)
 {
     return (text_is(code, "-") ||
             (code.length == 3 && code.bytes[0] >= '2' && code.bytes[0] <= '5' &&
-             number_of(code) != 0)) &&
+             decimal_or_zero(code) != 0)) &&
            (text_is(status, "-") ||
             (status.length >= 5 && status.bytes[1] == '.'));
 }
@@ -631,7 +615,7 @@ static bool ask_counts(struct quarantine_look *look, unsigned bucket,
 /* Far from overflow, also in a hundred buckets. */
 static int64_t count_in(const redisReply *reply, size_t index)
 {
-    int64_t count = number_of(element(reply, index));
+    int64_t count = decimal_or_zero(element(reply, index));
     const int64_t most = INT64_C(1000000000000000);
 
     return count < most ? count : most;
