@@ -24,6 +24,29 @@ static struct text told_status(struct text reply)
     return report_text_status(reply);
 }
 
+/*
+ * "451 4.0.0 write error 550 5.1.1 user unknown": why a failure is for good
+ * is the reply that is for good, whatever went wrong on the way there.
+ */
+static struct text final_reply(struct text reply,
+                               const struct report_recipient *recipient)
+{
+    struct text rest = reply;
+    size_t code = report_text_reply(rest);
+
+    if (recipient->action != REPORT_ACTION_FAILED ||
+        recipient->status.length == 0 || recipient->status.bytes[0] != '5') {
+        return reply;
+    }
+    while (code != REPORT_TEXT_NOWHERE && rest.bytes[code] == '4') {
+        rest = report_text_part(rest, code + 3, rest.length);
+        code = report_text_reply(rest);
+    }
+    return code == REPORT_TEXT_NOWHERE || rest.bytes == reply.bytes
+               ? reply
+               : report_text_part(rest, code, rest.length);
+}
+
 static bool ask(const struct bounce_rules *rules,
                 struct bounce_scratch *scratch, struct text reply,
                 const struct report_recipient *recipient,
@@ -80,11 +103,11 @@ void report_verdict(const struct bounce_rules *rules,
     bool decided = false;
 
     for (size_t i = 0; i < count && !decided; i++) {
-        *said = replies[i];
-        decided = ask(rules, scratch, replies[i], recipient, verdict);
+        *said = final_reply(replies[i], recipient);
+        decided = ask(rules, scratch, *said, recipient, verdict);
     }
     if (!decided && count != 1) {
-        *said = count == 0 ? text_of("") : replies[0];
+        *said = count == 0 ? text_of("") : final_reply(replies[0], recipient);
         (void)ask(rules, scratch, *said, recipient, verdict);
     }
     if (recipient->action == REPORT_ACTION_DELAYED) {

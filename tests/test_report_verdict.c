@@ -72,6 +72,12 @@ static void report_verdict_asks_texts_in_the_order_of_their_worth(void **state)
          REASON_MAILBOX_FULL, FAILURE_TYPE_SOFT, "5.2.2"},
         {"5.1.0 - other 550-'5.2.2 strange'", NULL, NULL, "5.0.0",
          REPORT_ACTION_FAILED, REASON_MAILBOX_FULL, FAILURE_TYPE_SOFT, "5.2.2"},
+        /* what went wrong on the way is not why it failed for good */
+        {"x-unix; 67", "451 4.0.0 write error 550 5.1.1 you... unknown user",
+         NULL, "5.1.1", REPORT_ACTION_FAILED, REASON_USER_UNKNOWN,
+         FAILURE_TYPE_HARD, "5.1.1"},
+        {"451 4.2.2 over quota", NULL, NULL, "5.0.0", REPORT_ACTION_FAILED,
+         REASON_MAILBOX_FULL, FAILURE_TYPE_SOFT, "4.2.2"},
         {"550 unknown user", NULL, NULL, NULL, REPORT_ACTION_DELAYED,
          REASON_USER_UNKNOWN, FAILURE_TYPE_IGNORED, ""},
         {NULL, NULL, NULL, NULL, REPORT_ACTION_FAILED, REASON_UNDETERMINED,
