@@ -147,7 +147,11 @@ def test_the_log_and_a_late_report_are_one_strike_over_a_restart(
     with stack.dialogue(source="127.0.0.9") as smtp:
         _, end = smtp.message("", ["known@hosted.test"], report)
     assert end.code == 250
-    told = stack.log.wait(late, type="out_of_band", recipient=victim)
+    try:
+        told = stack.log.wait(late, type="out_of_band", recipient=victim)
+    except AssertionError as error:
+        raise AssertionError(f"{error}\n{stack.mta.log_text()[-3000:]}\n"
+                             f"{stack.nixied.error_text()}") from error
     assert (told["trace"], told["counted"]) == ("shared", True)
     assert told["trace_id"].startswith(nonce + "-")
     settle(stack)

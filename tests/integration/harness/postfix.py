@@ -158,6 +158,8 @@ class Postfix:
             main += MILTERS.format(socket=self.milter_socket,
                                    action=self.default_action)
         (self.config / "main.cf").write_text(merge(main, self.extra))
+        # Postfix waits some seconds for one that may be half written
+        os.utime(self.config / "main.cf", (0, 0))
         (self.config / "master.cf").write_text(
             MASTER_CF.format(port=f"127.0.0.1:{self.port}"))
         (self.config / "access").write_text(ACCESS)
