@@ -91,7 +91,8 @@ struct health_beat {
     int64_t cache_entries, cache_bytes, cache_age_seconds;
 };
 
-/* The last heartbeat of a file. False with error: it cannot be read. */
+/* The last heartbeat of a file, or of the one before. False with error: it
+ * cannot be read. */
 bool health_beat_read(const char *path, struct health_beat *beat,
                       struct error *error);
 

@@ -377,6 +377,11 @@ static void tell_beat(struct health *health, const struct health_beat *beat,
                "Redis is %s behind it: nixied's log tells why it does not take "
                "events; no suppression is added until it has caught up",
                lag);
+    } else if (!health->answered) {
+        report(health, CHECK_WARN, "event log", members,
+               "applied up to %lld by the heartbeat %s ago; what comes now "
+               "waits in it until Redis answers again",
+               (long long)(beat->applied_seq > 0 ? beat->applied_seq : 0), age);
     } else if (runs && age_s > BEAT_MOST_S) {
         report(health, CHECK_WARN, "event log", members,
                "the last heartbeat is %s old, nixied writes one a minute: is "

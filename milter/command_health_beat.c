@@ -1,7 +1,9 @@
 #include "command_health.h"
 #include "event.h"
+#include "event_files.h"
 #include "event_json.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -107,22 +109,57 @@ static void search(int file, off_t size, struct health_beat *beat)
     }
 }
 
-bool health_beat_read(const char *path, struct health_beat *beat,
-                      struct error *error)
+static bool search_in(const char *path, struct health_beat *beat)
 {
     int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     struct stat status;
-    bool opened;
+    bool opened = file >= 0 && fstat(file, &status) == 0;
+    const int cause = errno;
 
-    memset(beat, 0, sizeof *beat);
-    opened = file >= 0 && fstat(file, &status) == 0;
-    if (!opened) {
-        error_set_errno(error, "%s", path);
-    } else if (S_ISREG(status.st_mode)) {
+    if (opened && S_ISREG(status.st_mode)) {
         search(file, status.st_size, beat);
     }
     if (file >= 0) {
         (void)close(file);
     }
+    errno = cause;
     return opened;
+}
+
+/* Soon after a rotation the last one is in the file before. */
+static void search_before(const char *path, struct health_beat *beat)
+{
+    const struct event_file *newest = NULL;
+    struct event_files files;
+    struct error ignored;
+
+    if (!event_files_list(path, &files, &ignored)) {
+        return;
+    }
+    for (size_t i = 0; i < files.count; i++) {
+        const struct event_file *file = &files.file[i];
+
+        if (file->kind == EVENT_FILE_EVENTS && strcmp(file->path, path) != 0 &&
+            (newest == NULL || file->modified_us > newest->modified_us)) {
+            newest = file;
+        }
+    }
+    if (newest != NULL) {
+        (void)search_in(newest->path, beat);
+    }
+    event_files_free(&files);
+}
+
+bool health_beat_read(const char *path, struct health_beat *beat,
+                      struct error *error)
+{
+    memset(beat, 0, sizeof *beat);
+    if (!search_in(path, beat)) {
+        error_set_errno(error, "%s", path);
+        return false;
+    }
+    if (beat->at_us == 0) {
+        search_before(path, beat);
+    }
+    return true;
 }

@@ -126,6 +126,36 @@ static void health_beat_read_finds_the_last_whole_one(void **state)
     remove_place(&place);
 }
 
+static void health_beat_read_finds_the_one_before_a_rotation(void **state)
+{
+    char renamed[80];
+    char line[1400];
+    struct place place;
+    struct health_beat beat;
+    struct error error;
+
+    (void)state;
+    make_place(&place);
+    (void)snprintf(line, sizeof line,
+                   "{\"schema\":\"nixie/1\",\"seq\":1,\"timestamp\":"
+                   "\"2026-11-22T00:00:00.000000Z\",\"event_id\":"
+                   "\"019aa7c2-0000-7000-8000-000000000000\",\"type\":"
+                   "\"log_open\",\"node\":\"a\",\"instance\":\"" INSTANCE
+                   "\",\"file_number\":1,\"file_nonce\":"
+                   "\"0123456789abcdef0123456789abcdef\",\"version\":\"0\","
+                   "\"padding\":\"%01000d\"}\n",
+                   0);
+    append(&place, line);
+    append_beat(&place, 60, 2);
+    (void)snprintf(renamed, sizeof renamed, "%s.1", place.log);
+    assert_int_equal(rename(place.log, renamed), 0);
+    append(&place, "");
+    assert_true(health_beat_read(place.log, &beat, &error));
+    assert_int_equal(beat.at_us, NOW_US - 60 * SECOND_US);
+    assert_int_equal(unlink(renamed), 0);
+    remove_place(&place);
+}
+
 static void health_beat_read_finds_it_across_every_edge(void **state)
 {
     (void)state;
@@ -289,6 +319,8 @@ static void health_tells_that_redis_is_away(void **state)
     assert_int_equal(command_world_run(world, &run, output), COMMAND_NO);
     assert_memory_equal(output, "FAIL  redis: ", 13);
     assert_non_null(strstr(output, "ok    nixied: it answers\n"));
+    assert_non_null(strstr(output, "warn  event log: applied up to 6 by the "
+                                   "heartbeat 30s ago; what comes now waits"));
     assert_null(strstr(output, "breaker"));
     run.argument = DOMAIN;
     assert_int_equal(command_world_run(world, &run, output), COMMAND_FAULT);
@@ -399,6 +431,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(health_beat_read_finds_the_last_whole_one),
+        cmocka_unit_test(health_beat_read_finds_the_one_before_a_rotation),
         cmocka_unit_test(health_beat_read_finds_it_across_every_edge),
         cmocka_unit_test_setup(health_finds_nothing_wrong_where_nothing_is,
                                world_empty),
