@@ -18,7 +18,8 @@ struct event_follow_options {
     const char *path;
     bool rotations; /* go on in the file that follows; else end with one */
     /* Where to begin: at the first file that was written since then, if it is
-     * not 0; else lines before the end that _wanted() says yes to. */
+     * not 0; else lines before the end that _wanted() says yes to, with
+     * rotations also in the files before. */
     int64_t since_us;
     long lines;
     /* NULL: yes. line NULL: one that is longer than events are. */

@@ -206,7 +206,7 @@ enum command_status command_tail(const struct command_call *call)
     if (command_value(call, "lines") == NULL) { /* else so many, at most */
         options.since_us = tail.filter.since_us;
     }
-    options.rotations = tail.follow || options.since_us != 0;
+    options.rotations = true; /* soon after one the last lines are before */
     follow = event_follow_new(&options);
     (void)text_escape(text_of(tail.path), escaped, sizeof escaped);
     if (follow == NULL) {

@@ -37,6 +37,7 @@
 
 #define TICK_MS              1000
 #define HEARTBEAT_TICKS      60
+#define HEARTBEAT_FIRST      5 /* Redis had the time to answer */
 #define SOCKET_CHECK_TICKS   5
 #define TRACE_TICKS          5
 #define TRACE_ROTATION_TICKS 3600
@@ -132,6 +133,8 @@ static void beat(struct daemon *daemon)
     event_init(&event, EVENT_HEARTBEAT, clock_now_us());
     event.applied_seq = state.applied_seq;
     event.lag_seconds = state.lag_seconds;
+    event.store_state = text_of(
+        state.connected && daemon_store_answers(daemon->store) ? "ok" : "down");
     daemon_store_cache_state(daemon->store, &cache);
     event.cache_state = text_of(suppression_cache_status_name(cache.status));
     event.cache_entries = (int64_t)cache.entries;
@@ -229,7 +232,7 @@ static void *look_after(void *context)
     for (unsigned tick = 1; wait_for_tick(daemon); tick++) {
         session_event_sum_up(daemon->log, daemon->rates);
         event_log_tick(daemon->log);
-        if (tick % HEARTBEAT_TICKS == 0) {
+        if (tick % HEARTBEAT_TICKS == 0 || tick == HEARTBEAT_FIRST) {
             beat(daemon);
         }
         if (tick % SOCKET_CHECK_TICKS == 0) {

@@ -12,6 +12,8 @@
 #include <unistd.h>
 
 #define BLOCK 65536
+/* Of older files, to find the last lines: a second, or two. */
+#define LOOK_BACK_MAX ((off_t)256 * 1024 * 1024)
 
 struct event_follow {
     struct event_follow_options options;
@@ -117,19 +119,19 @@ static bool is_wanted_at(const struct event_follow *follow, off_t start,
            options->wanted(options->context, line, (size_t)got);
 }
 
-/* Where the last lines that are wanted begin. */
-static off_t find_start(const struct event_follow *follow, off_t size)
+/* Where the last *left lines that are wanted begin; *left: how many lack. */
+static off_t find_start(const struct event_follow *follow, off_t size,
+                        long *left)
 {
     struct backward backward = {.descriptor = follow->descriptor};
     off_t end = newline_before(&backward, size);
     off_t start = end + 1;
-    long left = follow->options.lines;
 
-    while (left > 0 && end >= 0) {
+    while (*left > 0 && end >= 0) {
         off_t before = newline_before(&backward, end);
 
         if (is_wanted_at(follow, before + 1, end)) {
-            left--;
+            (*left)--;
             start = before + 1;
         }
         end = before;
@@ -289,23 +291,65 @@ static int open_since(const struct event_follow *follow,
     return descriptor;
 }
 
+/* Takes descriptor, in place of the one there was. */
+static off_t start_in(struct event_follow *follow, int descriptor, long *left)
+{
+    struct stat status;
+
+    close_file(follow);
+    follow->descriptor = descriptor;
+    return fstat(descriptor, &status) == 0
+               ? find_start(follow, status.st_size, left)
+               : 0;
+}
+
+/*
+ * The last lines; soon after a rotation most of them are in the file before.
+ * Takes descriptor, of the current file.
+ */
+static bool begin_lines_back(struct event_follow *follow, int descriptor)
+{
+    long left = follow->options.lines;
+    off_t offset = start_in(follow, descriptor, &left);
+    struct event_files files;
+    struct event_file last;
+    struct error ignored;
+    off_t looked_at = 0;
+
+    if (left == 0 || !follow->options.rotations ||
+        !event_file_identify(descriptor, &last) ||
+        last.kind != EVENT_FILE_EVENTS ||
+        !event_files_list(follow->options.path, &files, &ignored)) {
+        return begin_file(follow, descriptor, offset);
+    }
+    for (size_t i = files.count; i > 0 && left > 0; i--) {
+        const struct event_file *file = &files.file[i - 1];
+        int older = -1;
+
+        if (file->kind == EVENT_FILE_EVENTS &&
+            strcmp(file->instance, last.instance) == 0 &&
+            file->file_number < last.file_number &&
+            looked_at + file->size <= LOOK_BACK_MAX &&
+            open_numbered(file, &older) == SUCCESSOR_OPEN) {
+            looked_at += file->size;
+            offset = start_in(follow, older, &left);
+        }
+    }
+    event_files_free(&files);
+    return begin_file(follow, follow->descriptor, offset);
+}
+
 bool event_follow_open(struct event_follow *follow)
 {
     int descriptor = open_regular(follow->options.path);
     struct event_file current;
-    struct stat status;
     int older;
 
     if (descriptor < 0) {
         return false;
     }
     if (follow->options.since_us == 0) {
-        close_file(follow);
-        follow->descriptor = descriptor;
-        return begin_file(follow, descriptor,
-                          fstat(descriptor, &status) == 0
-                              ? find_start(follow, status.st_size)
-                              : 0);
+        return begin_lines_back(follow, descriptor);
     }
     older = event_file_identify(descriptor, &current) &&
                     current.kind == EVENT_FILE_EVENTS

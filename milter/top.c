@@ -219,6 +219,20 @@ void top_state(const struct top *top, struct top_state *state)
     *state = top->state;
 }
 
+/* A nixied that was stopped while Redis was down tells no recovery. */
+static void take_store_state(struct top_state *state, struct text store_state)
+{
+    if (text_is(store_state, "ok") && state->store_down) {
+        state->store_down = false;
+        state->store_error[0] = '\0';
+    } else if (text_is(store_state, "down") && !state->store_down) {
+        state->store_known = true;
+        state->store_down = true;
+        (void)text_copy(text_of("by the last heartbeat"), state->store_error,
+                        sizeof state->store_error);
+    }
+}
+
 static void take_state(struct top *top, const struct event *event)
 {
     struct top_state *state = &top->state;
@@ -229,6 +243,7 @@ static void take_state(struct top *top, const struct event *event)
         state->heartbeat_us = event->timestamp_us;
         state->applied_seq = event->applied_seq;
         state->lag_seconds = event->lag_seconds;
+        take_store_state(state, event->store_state);
     } else if (event->type == EVENT_STORE_DEGRADED ||
                event->type == EVENT_STORE_RECOVERED) {
         state->store_known = true;

@@ -284,6 +284,12 @@ static bool is_not_two(void *context, const char *line, size_t length)
            !text_is((struct text){line, length}, "two");
 }
 
+static bool is_not_header(void *context, const char *line, size_t length)
+{
+    (void)context;
+    return line != NULL && length > 0 && line[0] != '{';
+}
+
 static void it_begins_with_the_last_that_are_wanted(void **state)
 {
     const struct event_follow_options options = {
@@ -298,6 +304,41 @@ static void it_begins_with_the_last_that_are_wanted(void **state)
     assert_next(follow, "two"); /* who reads leaves it out */
     assert_next(follow, "three");
     event_follow_free(follow);
+}
+
+static void the_last_lines_are_found_before_a_rotation(void **state)
+{
+    static const struct {
+        long lines;
+        const char *first;
+    } rows[] = {{5, "one"}, {3, "one"}, {2, "two"}, {1, "three"}, {0, NULL}};
+
+    (void)state;
+    begin(path, 1);
+    append(path, "one\ntwo\n");
+    rotate(1);
+    begin(path, 2);
+    rotate(2);
+    begin(path, 3);
+    append(path, "three\n");
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const struct event_follow_options options = {.path = path,
+                                                     .rotations = true,
+                                                     .lines = rows[i].lines,
+                                                     .wanted = is_not_header};
+        struct event_follow *follow = event_follow_new(&options);
+
+        assert_true(event_follow_open(follow));
+        assert_next(follow, rows[i].first);
+        if (rows[i].lines > 2) {
+            assert_next(follow, "two");
+        }
+        if (rows[i].lines > 1) {
+            assert_next(follow, "three");
+        }
+        assert_next(follow, NULL);
+        event_follow_free(follow);
+    }
 }
 
 static void since_begins_in_older_files(void **state)
@@ -357,6 +398,7 @@ int main(void)
         cmocka_unit_test(wrong_filters_are_refused),
         FOLLOWS(each_line_is_given_once_through_rotations),
         FOLLOWS(it_begins_with_the_last_that_are_wanted),
+        FOLLOWS(the_last_lines_are_found_before_a_rotation),
         FOLLOWS(since_begins_in_older_files),
         FOLLOWS(a_truncated_file_is_read_again),
     };

@@ -98,6 +98,32 @@ static void the_worst_domains_come_first(void **state)
     assert_int_equal(top_worst(top, NOW_US + 900 * SECOND_US, worst, 2), 0);
 }
 
+static void a_heartbeat_tells_whether_the_store_is_down(void **state)
+{
+    struct event degraded = event_of(EVENT_STORE_DEGRADED);
+    struct event beat = event_of(EVENT_HEARTBEAT);
+    struct top_state told;
+
+    (void)state;
+    degraded.store_error = text_of("recorder: Connection refused");
+    top_take(top, &degraded, NOW_US);
+    top_take(top, &beat, NOW_US); /* of a version that does not tell */
+    top_state(top, &told);
+    assert_true(told.store_known && told.store_down);
+    beat.store_state = text_of("down");
+    top_take(top, &beat, NOW_US);
+    top_state(top, &told);
+    assert_string_equal(told.store_error, "recorder: Connection refused");
+    beat.store_state = text_of("ok"); /* nixied was started again */
+    top_take(top, &beat, NOW_US);
+    top_state(top, &told);
+    assert_true(told.store_known && !told.store_down);
+    beat.store_state = text_of("down");
+    top_take(top, &beat, NOW_US);
+    top_state(top, &told);
+    assert_true(told.store_down);
+}
+
 static void many_domains_take_no_more_room(void **state)
 {
     struct top_domain worst[TOP_DOMAINS];
@@ -240,6 +266,7 @@ int main(void)
         LOOKS(events_are_forgotten_after_the_window),
         LOOKS(events_in_a_sum_count_each),
         LOOKS(the_worst_domains_come_first),
+        LOOKS(a_heartbeat_tells_whether_the_store_is_down),
         LOOKS(many_domains_take_no_more_room),
         LOOKS(the_newest_change_is_the_first),
         LOOKS(the_frame_tells_what_is_wrong),
