@@ -124,6 +124,9 @@ const char *command_pattern_fault(const struct settings *settings,
 
 /* The value of --scope: NULL if not given; false after a complaint. */
 bool command_scope(const struct command_call *call, const char **scope);
+/* Likewise, of an option with another name. */
+bool command_scope_of(const struct command_call *call, const char *option,
+                      const char **scope);
 
 /* One mailbox, no pattern; false after a complaint. */
 bool command_mailbox(const struct command_call *call, const char *typed,

@@ -70,6 +70,7 @@ struct import {
     uint64_t rows, line, offset; /* done, those of earlier runs among them */
     uint64_t new_rows;           /* of this run */
     uint64_t logged_only;        /* entries that Redis gets later */
+    uint64_t bulk_for_all; /* about bulk mail alone, and without a scope */
 
     FILE *bad;          /* --bad, or NULL */
     uint64_t bad_shown; /* on standard error */

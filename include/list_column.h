@@ -44,13 +44,16 @@ enum list_member {
     LIST_SCOPE,
     LIST_EXPIRES_AT,
     /* of services only: */
-    LIST_CODE,  /* a reply code */
-    LIST_CAUSE, /* why, in the service's words */
-    LIST_WHO,   /* who did it, likewise */
+    LIST_CODE,              /* a reply code */
+    LIST_CAUSE,             /* why, in the service's words */
+    LIST_WHO,               /* who did it, likewise */
+    LIST_STREAM,            /* transactional or non_transactional mail */
+    LIST_TRANSACTIONAL,     /* true: all mail, or all that is no bulk mail */
+    LIST_NON_TRANSACTIONAL, /* true: bulk mail */
     LIST_PASSED_OVER,
 };
 #define LIST_FIELDS  8
-#define LIST_MEMBERS 15
+#define LIST_MEMBERS 18
 
 /* "reason": of a field, its name in Redis and in our own files. */
 const char *list_member_name(enum list_member member);

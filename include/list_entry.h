@@ -40,7 +40,8 @@ struct list_reading {
     struct list_reasons *reasons; /* may be NULL: texts are not judged */
     /* where the row says nothing; unknown: nothing is said */
     struct text scope, reason, note;
-    int64_t expires_us; /* 0: never */
+    struct text bulk_scope; /* of rows that are about bulk mail alone */
+    int64_t expires_us;     /* 0: never */
     bool observe;
 };
 
@@ -53,6 +54,7 @@ struct list_entry {
     struct store_key key;
     struct text fields[LIST_FIELDS]; /* unknown: the file does not say */
     int64_t expires_us;              /* 0: never */
+    bool is_bulk_for_all; /* about bulk mail alone, and will stop all mail */
     char *block;
 };
 

@@ -347,7 +347,13 @@ bool command_new_pattern(const struct command_call *call, const char *typed,
 
 bool command_scope(const struct command_call *call, const char **scope)
 {
-    const char *value = command_value(call, "scope");
+    return command_scope_of(call, "scope", scope);
+}
+
+bool command_scope_of(const struct command_call *call, const char *option,
+                      const char **scope)
+{
+    const char *value = command_value(call, option);
     char shown[SHOWN_MAX];
 
     *scope = value;

@@ -103,6 +103,7 @@ enum completion_kind completion_of_option(const struct command_option *option)
         {"FILE", NULL, COMPLETION_FILES},
         {"DIR", NULL, COMPLETION_FOLDERS},
         {"NAME", "scope", COMPLETION_SCOPES},
+        {"NAME", "bulk-scope", COMPLETION_SCOPES},
         {"WORD", "origin", COMPLETION_ORIGINS},
         {"ORIGIN", NULL, COMPLETION_ENTRY_ORIGINS},
         {"FORM", NULL, COMPLETION_FORMS},

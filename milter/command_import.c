@@ -58,6 +58,7 @@ static bool take_options(struct import *import)
     const struct command_call *call = import->call;
     const char *expires = command_value(call, "expires");
     const char *scope;
+    const char *bulk_scope;
 
     import->reading.list = call->command->list;
     import->reading.settings = call->settings;
@@ -65,10 +66,13 @@ static bool take_options(struct import *import)
     import->reading.note = text_of(command_value(call, "note"));
     import->reading.observe = command_value(call, "observe") != NULL;
     import->dry_run = command_value(call, "dry-run") != NULL;
-    if (!command_scope(call, &scope) || !take_preset(import)) {
+    if (!command_scope(call, &scope) ||
+        !command_scope_of(call, "bulk-scope", &bulk_scope) ||
+        !take_preset(import)) {
         return false;
     }
     import->reading.scope = text_of(scope);
+    import->reading.bulk_scope = text_of(bulk_scope);
     if (expires != NULL && (!command_expiry(expires, clock_now_us(),
                                             &import->reading.expires_us) ||
                             import->reading.expires_us <= clock_now_us())) {

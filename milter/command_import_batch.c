@@ -170,6 +170,8 @@ bool import_batch_judge(struct import *import, struct import_batch *batch)
             what = IMPORT_DUPLICATE;
         }
         batch->counts[what]++;
+        import->bulk_for_all +=
+            entry->is_bulk_for_all && what <= IMPORT_UNCHANGED ? 1 : 0;
         list_stored_clear(&batch->stored[i]);
     }
     return true;

@@ -15,8 +15,9 @@
 /* An option counts by its text: "30d" is the same tomorrow. */
 static void add_options(const struct import *import, GChecksum *sum)
 {
-    static const char *const names[] = {"preset", "format",  "scope",  "reason",
-                                        "note",   "expires", "observe"};
+    static const char *const names[] = {"preset",  "format",    "scope",
+                                        "reason",  "note",      "expires",
+                                        "observe", "bulk-scope"};
 
     g_checksum_update(sum,
                       (const guchar *)(import->reading.list == STORE_ALLOW

@@ -88,6 +88,8 @@ static void tell_json(const struct import *import)
     }
     (void)json_object_set_new(object, "logged",
                               json_integer((json_int_t)import->logged_only));
+    (void)json_object_set_new(object, "bulk_for_all",
+                              json_integer((json_int_t)import->bulk_for_all));
     (void)json_object_set_new(
         object, "preset",
         json_string(list_preset_name(import->reading.columns.preset)));
@@ -117,6 +119,21 @@ static void tell_people(const struct import *import)
     }
 }
 
+/* An opt-out from newsletters must not stop a password reset. */
+static void tell_bulk(const struct import *import)
+{
+    command_complain(
+        import->call,
+        "warning: rows=%llu are non_transactional, about bulk mail alone, and "
+        "%s all mail: have a section scope \"NAME\" for bulk mail in "
+        "nixie.conf(5) and give --bulk-scope NAME%s",
+        (unsigned long long)import->bulk_for_all,
+        import->dry_run ? "would stop" : "now stop",
+        import->dry_run ? ""
+                        : "; nixie suppress release --origin sparkpost takes "
+                          "these back");
+}
+
 void import_tell(struct import *import)
 {
     import_progress_end(import);
@@ -128,6 +145,16 @@ void import_tell(struct import *import)
         tell_json(import);
     } else {
         tell_people(import);
+    }
+    if (import->rows == 0 && list_file_offset(import->file) == 0 &&
+        import->error.text[0] == '\0') {
+        command_complain(import->call,
+                         "there is no row in it: is %s the "
+                         "right file?",
+                         import->is_input ? "standard input" : "this");
+    }
+    if (import->bulk_for_all > 0) {
+        tell_bulk(import);
     }
     if (import->logged_only > 0) {
         command_complain(import->call,

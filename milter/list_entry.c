@@ -189,6 +189,32 @@ static void translate(struct taking *taking)
         text_of(failure_type_name(reason_facts(reason)->failure_type));
 }
 
+static bool says(struct text text, const char *word)
+{
+    return text.length == strlen(word) &&
+           g_ascii_strncasecmp(text.bytes, word, text.length) == 0;
+}
+
+/* SparkPost: no newsletters, and yet password resets. */
+static bool is_about_bulk(const struct taking *taking)
+{
+    const struct text *members = taking->members;
+
+    return says(members[LIST_STREAM], "non_transactional") ||
+           (says(members[LIST_NON_TRANSACTIONAL], "true") &&
+            !says(members[LIST_TRANSACTIONAL], "true"));
+}
+
+static void take_stream(struct taking *taking)
+{
+    if (taking->reading->list == STORE_SUPPRESS && is_about_bulk(taking)) {
+        default_to(taking, LIST_SCOPE, taking->reading->bulk_scope);
+        taking->entry->is_bulk_for_all =
+            taking->members[LIST_SCOPE].length == 0 &&
+            taking->reading->scope.length == 0;
+    }
+}
+
 /* The row's bytes go: what is kept is copied, each with a NUL. */
 static struct text keep(struct taking *taking, struct text text)
 {
@@ -282,6 +308,7 @@ void list_entry_read(const struct list_reading *reading,
     if (fault == NULL) {
         find_members(&taking, row);
         translate(&taking);
+        take_stream(&taking);
         default_to(&taking, LIST_REASON, reading->reason);
         default_to(&taking, LIST_NOTE, reading->note);
         default_to(&taking, LIST_SCOPE, reading->scope);

@@ -148,7 +148,9 @@ static const struct command commands[] = {
      .run = command_import,
      .options = {IMPORT_OPTIONS,
                  {"reason", 'r', "REASON", "where a row has none"},
-                 {"observe", 0, NULL, "where a row has no mode: observe"}}},
+                 {"observe", 0, NULL, "where a row has no mode: observe"},
+                 {"bulk-scope", 0, "NAME",
+                  "of SparkPost's non_transactional rows"}}},
     {.name = "suppress export",
      .arguments = "",
      .summary = "all entries, in a form that import takes",
@@ -213,10 +215,11 @@ static const struct command commands[] = {
     {.name = "forget",
      .arguments = "ADDRESS",
      .summary = "erase all that is known of it, and learn no more by name",
-     .detail = "History, strikes, evidence, what waits and what is due, and the "
-               "entries of\nboth lists. An event in the log erases them again "
-               "when Redis is rebuilt;\nlater events have a pseudonym. Says "
-               "which log files still have the address,\nand when they go.\n",
+     .detail =
+         "History, strikes, evidence, what waits and what is due, and the "
+         "entries of\nboth lists. An event in the log erases them again "
+         "when Redis is rebuilt;\nlater events have a pseudonym. Says "
+         "which log files still have the address,\nand when they go.\n",
      .arguments_min = 1,
      .arguments_max = 1,
      .run = command_forget,
@@ -533,8 +536,8 @@ static enum command_status run_command(struct command_call *call, int argc,
     int words;
 
     call->command = find_command(argc, argv, &words);
-    if (call->command == NULL && argc == 2 && command_set_has_group(&set, argv[0]) &&
-        asks_for_help(argv[1])) {
+    if (call->command == NULL && argc == 2 &&
+        command_set_has_group(&set, argv[0]) && asks_for_help(argv[1])) {
         return help(1, argv);
     }
     if (call->command == NULL) {

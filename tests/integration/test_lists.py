@@ -211,6 +211,47 @@ def test_exports_of_services(stack, name, clean, tmp_path, service):
     assert take(stack, path, "--preset", service) == {"unchanged": 2}
 
 
+def test_rows_about_bulk_mail_alone_are_told(stack, name, clean, tmp_path):
+    """A newsletter's opt-out stops no password reset without a word."""
+    path = tmp_path / "sparkpost.csv"
+    path.write_text(
+        "recipient,type,source\n"
+        f"1@{name}.test,transactional,Bounce Rule\n"
+        f"2@{name}.test,non_transactional,List Unsubscribe\n"
+        f"3@{name}.test,NON_TRANSACTIONAL,List Unsubscribe\n")
+    old = tmp_path / "old.jsonl"
+    old.write_text("".join(json.dumps(row) + "\n" for row in (
+        {"recipient": f"4@{name}.test", "transactional": True,
+         "non_transactional": True},
+        {"recipient": f"5@{name}.test", "transactional": False,
+         "non_transactional": True})))
+    for file, count in ((path, 2), (old, 1)):
+        done = stack.nixied.tool("--json", "suppress", "import",
+                                     "--dry-run", str(file))
+        assert json.loads(done.stdout)["bulk_for_all"] == count
+        assert (f"rows={count} are non_transactional, about bulk mail alone,"
+                " and would stop all mail") in done.stderr.decode()
+        assert b"--bulk-scope" in done.stderr
+    assert not content(stack)
+    done = stack.nixied.tool("--json", "suppress", "import",
+                                 "--bulk-scope", "news", str(path))
+    assert b"non_transactional" not in done.stderr
+    assert {key for key in content(stack)} == {
+        f"nixie:suppress:1@{name}.test".encode(),
+        f"nixie:suppress@news:2@{name}.test".encode(),
+        f"nixie:suppress@news:3@{name}.test".encode()}
+
+
+def test_an_empty_file_is_told(stack, clean, tmp_path):
+    path = tmp_path / "empty.csv"
+    path.write_text("")
+    done = stack.nixied.tool("suppress", "import", str(path))
+    assert done.returncode == 0
+    assert b"there is no row in it" in done.stderr
+    path.write_text("email,reason\n")
+    assert not stack.nixied.tool("suppress", "import", str(path)).stderr
+
+
 def test_interrupted_import_goes_on(stack, name, clean, tmp_path):
     path = tmp_path / "list.csv"
     count = 20000
