@@ -148,6 +148,21 @@ static bool is_address(const struct import *import, struct text text)
            command_store_pattern(import->call->settings, text, &pattern);
 }
 
+/* What Amazon SES takes for its own lists: no names, an address, a reason. */
+static bool is_ses_row(const struct import *import, const struct list_row *row)
+{
+    enum list_preset preset = import->reading.columns.preset;
+    struct text reason = row->count == 2 ? row->values[1] : text_of("");
+
+    while (reason.length > 0 && reason.bytes[0] == ' ') {
+        reason.bytes++;
+        reason.length--;
+    }
+    return (preset == LIST_PRESET_NONE || preset == LIST_PRESET_SES) &&
+           row->count == 2 && is_address(import, row->values[0]) &&
+           (text_is(reason, "BOUNCE") || text_is(reason, "COMPLAINT"));
+}
+
 /* From the first row. *is_header: it is no entry itself. */
 static bool bind_columns(struct import *import, const struct list_row *row,
                          bool *is_header)
@@ -171,6 +186,12 @@ static bool bind_columns(struct import *import, const struct list_row *row,
     }
     if (is_csv && row->count == 1 && is_address(import, row->values[0])) {
         columns->members[0] = LIST_PATTERN; /* addresses, and nothing else */
+        return true;
+    }
+    if (is_csv && is_ses_row(import, row)) {
+        columns->preset = LIST_PRESET_SES;
+        columns->members[0] = LIST_PATTERN;
+        columns->members[1] = LIST_CAUSE;
         return true;
     }
     error_set(&import->error,

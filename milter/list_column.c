@@ -87,7 +87,15 @@ static const struct column {
     {"nontransactional", LIST_NON_TRANSACTIONAL, IN(SPARKPOST)},
     {"created", LIST_ADDED_AT, IN(SPARKPOST) | IN(SENDGRID)},
     {"reason", LIST_CAUSE, IN(SES)},
+    {"suppressionreason", LIST_CAUSE, IN(SES)},
     {"lastupdatetime", LIST_ADDED_AT, IN(SES)},
+    {"lastupdated", LIST_ADDED_AT, IN(SES)}, /* and what scripts make of it */
+    {"lastupdate", LIST_ADDED_AT, IN(SES)},
+    {"dateadded", LIST_ADDED_AT, IN(SES)},
+    {"addedat", LIST_ADDED_AT, IN(SES)},
+    {"createdat", LIST_ADDED_AT, IN(SES)},
+    {"timestamp", LIST_ADDED_AT, IN(SES)},
+    {"date", LIST_ADDED_AT, IN(SES)},
     {"reason", LIST_NOTE, IN(SENDGRID)},
     {"status", LIST_CODE, IN(SENDGRID)},
     {"code", LIST_CODE, IN(MAILGUN)},
@@ -137,6 +145,7 @@ static const struct sign {
 } signs[] = {
     {LIST_PRESET_POSTMARK, {"emailaddress", "suppressionreason"}},
     {LIST_PRESET_SES, {"emailaddress", "reason", "lastupdatetime"}},
+    {LIST_PRESET_SES, {"emailaddress", "reason"}},
     {LIST_PRESET_SPARKPOST, {"recipient", "source"}},
     {LIST_PRESET_SPARKPOST, {"recipient", "nontransactional"}},
     {LIST_PRESET_SENDGRID, {"email", "created", "status"}},

@@ -155,6 +155,8 @@ static void find_members(struct taking *taking, const struct list_row *row)
     taking->members[LIST_EXPIRES_AT] =
         trimmed(taking->members[LIST_EXPIRES_AT]);
     taking->members[LIST_CODE] = trimmed(taking->members[LIST_CODE]);
+    taking->members[LIST_CAUSE] = trimmed(taking->members[LIST_CAUSE]);
+    taking->members[LIST_STREAM] = trimmed(taking->members[LIST_STREAM]);
 }
 
 static void default_to(struct taking *taking, enum list_member member,

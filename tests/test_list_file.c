@@ -212,6 +212,7 @@ static const struct preset_row {
     {LIST_PRESET_SPARKPOST, {"recipient", "type", "source", "description"}},
     {LIST_PRESET_SES, {"Email address", "Reason", "Last update time"}},
     {LIST_PRESET_SES, {"EmailAddress", "Reason", "LastUpdateTime"}},
+    {LIST_PRESET_SES, {"emailAddress", "reason"}},
     {LIST_PRESET_SENDGRID, {"status", "created", "reason", "email"}},
     {LIST_PRESET_SENDGRID, {"email", "created"}},
     {LIST_PRESET_MAILGUN, {"address", "code", "error", "created_at"}},
@@ -234,6 +235,20 @@ static void list_preset_is_told_by_the_names(void **state)
         assert_int_equal(list_preset_told(names, count), preset_rows[i].preset);
         assert_true(
             list_columns_bind(preset_rows[i].preset, names, count, &columns));
+    }
+}
+
+static void the_date_of_an_ses_row_is_found(void **state)
+{
+    static const char *const names[] = {
+        "LastUpdateTime", "Last update time", "last_updated",
+        "Last update",    "Date added",       "Added at",
+        "created_at",     "Timestamp",        "date"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        assert_int_equal(list_column_member(LIST_PRESET_SES, text_of(names[i])),
+                         LIST_ADDED_AT);
     }
 }
 
@@ -286,6 +301,7 @@ int main(void)
         cmocka_unit_test(list_file_passes_over_a_row_that_is_too_long),
         cmocka_unit_test(list_time_takes_what_services_write),
         cmocka_unit_test(list_preset_is_told_by_the_names),
+        cmocka_unit_test(the_date_of_an_ses_row_is_found),
         cmocka_unit_test(list_reason_translates_what_services_say),
         cmocka_unit_test(list_reason_word_is_one_that_clients_may_see),
     };

@@ -242,6 +242,17 @@ def test_rows_about_bulk_mail_alone_are_told(stack, name, clean, tmp_path):
         f"nixie:suppress@news:3@{name}.test".encode()}
 
 
+def test_what_amazon_ses_imports_is_imported(stack, name, clean, tmp_path):
+    """A list of its form for bulk additions, which has no line of names."""
+    path = tmp_path / "ses.csv"
+    path.write_text(f"1@{name}.test,BOUNCE\n2@{name}.test, COMPLAINT\n")
+    assert take(stack, path) == {"added": 2}
+    found = [dict(content(stack)[f"nixie:suppress:{i}@{name}.test".encode()][0])
+             for i in (1, 2)]
+    assert [entry[b"reason"].decode() for entry in found] == [
+        "suppressed", "complaint"]
+
+
 def test_an_empty_file_is_told(stack, clean, tmp_path):
     path = tmp_path / "empty.csv"
     path.write_text("")
