@@ -79,6 +79,7 @@ struct settings {
     size_t exempt_count;
     char **bounce_rules; /* paths, NULL-terminated */
     bool bounce_rules_is_default;
+    char *bounce_rules_place;   /* "FILE:LINE" that names them, or NULL */
     struct bounce_rules *rules; /* NULL until settings_load_rules() */
     struct policies policies;
     struct policy_breaker breaker;

@@ -27,9 +27,10 @@ char *settings_file_read(const char *path, struct error *error);
 
 /*
  * Whether text is in order: only keys of cfg, each of them once. Comments in
- * it become blanks.
+ * it become blanks. *rules_line: where bounce_rules is set; 0: nowhere. Its
+ * files are read later, when libconfuse knows no lines any more.
  */
 bool settings_file_prepare(char *text, const cfg_t *cfg, const char *path,
-                           struct error *error);
+                           int *rules_line, struct error *error);
 
 #endif

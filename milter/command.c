@@ -3,6 +3,7 @@
 #include "clock.h"
 #include "command_store.h"
 #include "scope.h"
+#include "text_near.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -62,15 +63,36 @@ void command_complain(const struct command_call *call, const char *format, ...)
 
 /* --- arguments --------------------------------------------------------- */
 
+static const char *guess_option(const struct command_call *call,
+                                const char *typed,
+                                char question[TEXT_NEAR_SIZE])
+{
+    struct text_near near =
+        text_near_new((struct text){typed, strcspn(typed, "=")});
+
+    for (size_t i = 0; call->command->options[i].name != NULL; i++) {
+        text_near_offer(&near, text_of(call->command->options[i].name));
+    }
+    for (size_t i = 0; command_common_options[i].name != NULL; i++) {
+        text_near_offer(&near, text_of(command_common_options[i].name));
+    }
+    return text_near_ask(&near, question);
+}
+
 static enum command_status complain_option(const struct command_call *call,
                                            int found, const char *word)
 {
     char shown[SHOWN_MAX];
+    char question[TEXT_NEAR_SIZE] = "";
 
-    command_complain(
-        call, "%s \"%s\"; \"nixie help %s\" tells more",
-        found == ':' ? "a value is missing behind" : "no such option",
-        text_escape(text_of(word), shown, sizeof shown), call->command->name);
+    if (found != ':' && strncmp(word, "--", 2) == 0) {
+        (void)guess_option(call, word + 2, question);
+    }
+    command_complain(call, "%s \"%s\"; \"nixie help %s\" tells more%s",
+                     found == ':' ? "a value is missing behind"
+                                  : "no such option",
+                     text_escape(text_of(word), shown, sizeof shown),
+                     call->command->name, question);
     return COMMAND_FAULT;
 }
 

@@ -10,6 +10,7 @@
 #include "command_completion.h"
 #include "command_help.h"
 #include "descriptors.h"
+#include "text_near.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -460,9 +461,30 @@ static bool asks_for_help(const char *word)
     return strcmp(word, "-h") == 0 || strcmp(word, "--help") == 0;
 }
 
+/* Among the first words; among the verbs behind them when group is given. */
+static const char *guess(const char *typed, const char *group,
+                         char question[TEXT_NEAR_SIZE])
+{
+    struct text_near near = text_near_new(text_of(typed));
+
+    for (size_t i = 0; i < COMMANDS; i++) {
+        const char *name = commands[i].name;
+        size_t first = strcspn(name, " ");
+
+        if (group == NULL) {
+            text_near_offer(&near, (struct text){name, first});
+        } else if (strlen(group) == first && name[first] == ' ' &&
+                   memcmp(name, group, first) == 0) {
+            text_near_offer(&near, text_of(name + first + 1));
+        }
+    }
+    return text_near_ask(&near, question);
+}
+
 static enum command_status complain_no_command(int argc, char *const *argv)
 {
     char shown[SHOWN_MAX];
+    char question[TEXT_NEAR_SIZE];
 
     if (argc < 1) {
         (void)fputs("nixie: which command? \"nixie --help\" lists them\n",
@@ -470,12 +492,14 @@ static enum command_status complain_no_command(int argc, char *const *argv)
     } else if (command_set_has_group(&set, argv[0])) {
         (void)fprintf(stderr,
                       "nixie: write nixie %s VERB; \"nixie help %s\" lists "
-                      "the verbs\n",
-                      argv[0], argv[0]);
+                      "the verbs%s\n",
+                      argv[0], argv[0],
+                      guess(argc > 1 ? argv[1] : "", argv[0], question));
     } else {
-        (void)fprintf(stderr,
-                      "nixie: no command \"%s\"; \"nixie --help\" lists them\n",
-                      text_escape(text_of(argv[0]), shown, sizeof shown));
+        (void)fprintf(
+            stderr, "nixie: no command \"%s\"; \"nixie --help\" lists them%s\n",
+            text_escape(text_of(argv[0]), shown, sizeof shown),
+            guess(argv[0], NULL, question));
     }
     return COMMAND_FAULT;
 }

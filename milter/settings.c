@@ -19,6 +19,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define SECTION_SIZE 128
+
 /*
  * libconfuse gives its error function no pointer of ours: this is where the
  * thread that loads finds its struct error.
@@ -53,11 +55,30 @@ static void advise(struct text said, char *told, size_t size)
     (void)text_copy(said, told, size);
 }
 
+/* "scope \"news\": ", or "" at top level and where told says it already. */
+static void name_section(const cfg_t *cfg, const char *told,
+                         char section[SECTION_SIZE])
+{
+    const char *name = cfg == NULL || cfg->name == NULL ? "root" : cfg->name;
+
+    section[0] = '\0';
+    if (strcmp(name, "root") == 0 || strncmp(told, name, strlen(name)) == 0) {
+        return;
+    }
+    if (cfg->title != NULL) {
+        (void)snprintf(section, SECTION_SIZE, "%s \"%.80s\": ", name,
+                       cfg->title);
+    } else {
+        (void)snprintf(section, SECTION_SIZE, "%s: ", name);
+    }
+}
+
 __attribute__((format(printf, 2, 0))) static void
 keep_error(cfg_t *cfg, const char *format, va_list arguments)
 {
     char text[ERROR_SIZE];
     char told[ERROR_SIZE];
+    char section[SECTION_SIZE];
 
     if (loading_error == NULL || loading_error->text[0] != '\0') {
         return; /* the first fault tells most */
@@ -71,8 +92,10 @@ keep_error(cfg_t *cfg, const char *format, va_list arguments)
         }
     }
     advise(text_of(text), told, sizeof told);
+    name_section(cfg, told, section);
     if (cfg != NULL && cfg->filename != NULL) {
-        error_set(loading_error, "%s:%d: %s", cfg->filename, cfg->line, told);
+        error_set(loading_error, "%s:%d: %s%s", cfg->filename, cfg->line,
+                  section, told);
     } else {
         error_set(loading_error, "%s", told);
     }
@@ -452,7 +475,8 @@ static bool parse_text(cfg_t *cfg, char *text, struct error *error)
     return status == CFG_SUCCESS;
 }
 
-static bool parse_file(cfg_t *cfg, const char *path, struct error *error)
+static bool parse_file(cfg_t *cfg, const char *path, int *rules_line,
+                       struct error *error)
 {
     char *text = settings_file_read(path, error);
     bool parsed = false;
@@ -464,7 +488,7 @@ static bool parse_file(cfg_t *cfg, const char *path, struct error *error)
     if (cfg->filename == NULL) {
         error_set(error, "%s: out of memory", path);
     } else {
-        parsed = settings_file_prepare(text, cfg, path, error) &&
+        parsed = settings_file_prepare(text, cfg, path, rules_line, error) &&
                  parse_text(cfg, text, error);
     }
     free(text);
@@ -476,6 +500,7 @@ struct settings *settings_load(const char *path, struct error *error)
     struct error unheard;
     struct settings *settings = NULL;
     cfg_t *cfg = make_parser();
+    int rules_line = 0;
 
     if (error == NULL) {
         error = &unheard;
@@ -486,8 +511,13 @@ struct settings *settings_load(const char *path, struct error *error)
         return NULL;
     }
     loading_error = error;
-    if (path == NULL || parse_file(cfg, path, error)) {
+    if (path == NULL || parse_file(cfg, path, &rules_line, error)) {
         settings = take(cfg, path == NULL ? "defaults" : path, error);
+    }
+    if (settings != NULL && rules_line > 0 &&
+        asprintf(&settings->bounce_rules_place, "%s:%d", path, rules_line) <
+            0) {
+        settings->bounce_rules_place = NULL; /* then its errors say less */
     }
     loading_error = NULL;
     (void)cfg_free(cfg);
@@ -520,6 +550,7 @@ void settings_free(struct settings *settings)
     settings_free_list(settings->local_domains);
     settings_free_list(settings->fold_tag_domains);
     settings_free_list(settings->bounce_rules);
+    free(settings->bounce_rules_place);
     settings_free_list(settings->maillog);
     settings_free_list(settings->internal_relays);
     bounce_rules_free(settings->rules);

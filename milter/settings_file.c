@@ -6,127 +6,14 @@
 #include "settings_token.h"
 #include "store_key.h"
 #include "text.h"
+#include "text_near.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #define KEYS_MAX  64 /* more than there are */
 #define DEPTH_MAX 2  /* a policy in a scope */
-
-/* --- the bytes ---------------------------------------------------------- */
-
-static bool is_configuration(int fd, const char *path, struct error *error)
-{
-    struct stat status;
-
-    if (fstat(fd, &status) != 0) {
-        error_set_errno(error, "%s", path);
-        return false;
-    }
-    if (!S_ISREG(status.st_mode)) {
-        error_set(error, "%s: %s: name a regular file", path,
-                  S_ISDIR(status.st_mode) ? "is a folder" : "is no file");
-        return false;
-    }
-    return true;
-}
-
-/* The length, at most SETTINGS_FILE_MAX + 1; or -1. */
-static ssize_t read_whole(int fd, char *text)
-{
-    size_t used = 0;
-
-    while (used <= SETTINGS_FILE_MAX) {
-        ssize_t got = read(fd, text + used, SETTINGS_FILE_MAX + 1 - used);
-
-        if (got == 0) {
-            break;
-        }
-        if (got > 0) {
-            used += (size_t)got;
-        } else if (errno != EINTR) {
-            return -1;
-        }
-    }
-    return (ssize_t)used;
-}
-
-static int line_of(const char *text, const char *place)
-{
-    int line = 1;
-
-    for (const char *byte = text; byte < place; byte++) {
-        line += *byte == '\n';
-    }
-    return line;
-}
-
-static bool is_text(const char *text, size_t length, const char *path,
-                    struct error *error)
-{
-    const char *nul;
-
-    if (length > SETTINGS_FILE_MAX) {
-        error_set(error, "%s: larger than %d bytes", path, SETTINGS_FILE_MAX);
-        return false;
-    }
-    nul = memchr(text, '\0', length);
-    if (nul != NULL) {
-        error_set(error, "%s:%d: a NUL byte: this is no text", path,
-                  line_of(text, nul));
-        return false;
-    }
-    return true;
-}
-
-char *settings_file_read(const char *path, struct error *error)
-{
-    /* without O_NONBLOCK a FIFO would be waited for */
-    int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-    char *text = NULL;
-    ssize_t length;
-
-    if (fd < 0 && errno == ENOENT) {
-        error_set(error,
-                  "%s: %s; write it (an empty one takes all defaults), or name "
-                  "another with -c",
-                  path, strerror(ENOENT));
-        return NULL;
-    }
-    if (fd < 0) {
-        error_set_errno(error, "%s", path);
-        return NULL;
-    }
-    if (!is_configuration(fd, path, error)) {
-        goto out;
-    }
-    text = malloc(SETTINGS_FILE_MAX + 2);
-    if (text == NULL) {
-        error_set(error, "%s: out of memory", path);
-        goto out;
-    }
-    length = read_whole(fd, text);
-    if (length < 0) {
-        error_set_errno(error, "%s", path);
-        goto refused;
-    }
-    if (!is_text(text, (size_t)length, path, error)) {
-        goto refused;
-    }
-    text[length] = '\0';
-    goto out;
-refused:
-    free(text);
-    text = NULL;
-out:
-    (void)close(fd);
-    return text;
-}
 
 /* --- entries ------------------------------------------------------------ */
 
@@ -154,6 +41,7 @@ struct title {
 struct level {
     const cfg_opt_t *section; /* NULL: at top level */
     int section_line;
+    char title[TITLE_SIZE]; /* "": it has none */
     size_t number;
     int lines[KEYS_MAX]; /* where each key was set; 0: nowhere */
 };
@@ -172,6 +60,7 @@ struct reader {
     struct title *titles;
     size_t count;
     size_t room;
+    int rules_line;
 };
 
 /* What stands in the file in place of what would be right. */
@@ -206,17 +95,48 @@ static const cfg_opt_t *options_of(const struct reader *reader, size_t depth)
     return level->section != NULL ? level->section->subopts : reader->cfg->opts;
 }
 
+#define KEY_SIZE 160
+
+/* Of the key at hand; in a section 'policy "mailbox_full": release'. */
+static const char *key_name(const struct reader *reader, char name[KEY_SIZE])
+{
+    const struct level *level = &reader->levels[reader->depth];
+
+    (void)snprintf(name, KEY_SIZE, "%s%s%.60s%s%s",
+                   level->section == NULL ? "" : level->section->name,
+                   level->title[0] == '\0' ? "" : " \"", level->title,
+                   level->section == NULL    ? ""
+                   : level->title[0] == '\0' ? ": "
+                                             : "\": ",
+                   reader->key->name);
+    return name;
+}
+
+static const char *guess(const cfg_opt_t *options, struct text typed,
+                         char question[TEXT_NEAR_SIZE])
+{
+    struct text_near near = text_near_new(typed);
+
+    for (; options->name != NULL; options++) {
+        text_near_offer(&near, text_of(options->name));
+    }
+    return text_near_ask(&near, question);
+}
+
 static bool refuse_key(const struct reader *reader,
                        const struct settings_token *token)
 {
     const struct level *level = &reader->levels[reader->depth];
     char shown[SETTINGS_TOKEN_SHOWN];
+    char question[TEXT_NEAR_SIZE];
 
     (void)text_escape(token->text, shown, sizeof shown);
+    (void)guess(options_of(reader, reader->depth), token->text, question);
     if (level->section == NULL) {
         return settings_token_fail(&reader->scanner, token->line,
-                                   "no such key '%s'; nixie.conf(5) lists them",
-                                   shown);
+                                   "no such key '%s'; nixie.conf(5) lists "
+                                   "them%s",
+                                   shown, question);
     }
     for (size_t i = 0; i < reader->depth; i++) {
         if (find(options_of(reader, i), token->text) != NULL) {
@@ -229,8 +149,8 @@ static bool refuse_key(const struct reader *reader,
     }
     return settings_token_fail(
         &reader->scanner, token->line,
-        "no such key '%s' in a section '%s'; nixie.conf(5) lists them", shown,
-        level->section->name);
+        "no such key '%s' in a section '%s'; nixie.conf(5) lists them%s", shown,
+        level->section->name, question);
 }
 
 static bool refuse_twice(const struct reader *reader, const char *what,
@@ -249,6 +169,7 @@ static bool begin_entry(struct reader *reader,
 {
     const cfg_opt_t *options = options_of(reader, reader->depth);
     int *lines = reader->levels[reader->depth].lines;
+    char name[KEY_SIZE];
     size_t index;
 
     reader->key = find(options, token->text);
@@ -263,10 +184,13 @@ static bool begin_entry(struct reader *reader,
     index = (size_t)(reader->key - options);
     if (index < KEYS_MAX) {
         if (lines[index] != 0) {
-            return refuse_twice(reader, reader->key->name, lines[index],
+            return refuse_twice(reader, key_name(reader, name), lines[index],
                                 token->line);
         }
         lines[index] = token->line;
+        if (strcmp(reader->key->name, "bounce_rules") == 0) {
+            reader->rules_line = token->line;
+        }
     }
     reader->state = reader->key->type == CFGT_SEC ? AT_SECTION : AT_EQUALS;
     return true;
@@ -302,10 +226,12 @@ static bool is_whole(const cfg_opt_t *key)
 static bool take_equals(struct reader *reader,
                         const struct settings_token *token)
 {
+    char name[KEY_SIZE];
+
     if (token->kind == TOKEN_ADD && (reader->key->flags & CFGF_LIST) == 0) {
         return settings_token_fail(
             &reader->scanner, token->line,
-            "%s is no list: write = in place of +=", reader->key->name);
+            "%s is no list: write = in place of +=", key_name(reader, name));
     }
     if (token->kind != TOKEN_SET && token->kind != TOKEN_ADD) {
         return unexpected(reader, token, "the = of a key");
@@ -314,7 +240,7 @@ static bool take_equals(struct reader *reader,
         return settings_token_fail(
             &reader->scanner, token->line,
             "%s stands alone: write the whole list, and = in place of +=",
-            reader->key->name);
+            key_name(reader, name));
     }
     reader->state = AT_VALUE;
     return true;
@@ -357,11 +283,20 @@ static const char *duration_of(const cfg_opt_t *key)
 static bool refuse_bare(const struct reader *reader,
                         const struct settings_token *token)
 {
-    const char *name = reader->key->name;
     const char *duration = duration_of(reader->key);
     char shown[SETTINGS_TOKEN_SHOWN];
+    char name[KEY_SIZE];
 
+    (void)key_name(reader, name);
     (void)text_escape(token->text, shown, sizeof shown);
+    if (strcmp(reader->key->name, "suppression_cache_memory") == 0 &&
+        starts_number(token->text)) {
+        return settings_token_fail(&reader->scanner, token->line,
+                                   "%s takes an amount of memory, with its "
+                                   "unit and in quotes: write one such as "
+                                   "\"256M\"",
+                                   name);
+    }
     if (duration != NULL && strspn(shown, "0123456789") == strlen(shown)) {
         return settings_token_fail(&reader->scanner, token->line,
                                    "%s takes a duration, with its unit and in "
@@ -376,10 +311,18 @@ static bool refuse_bare(const struct reader *reader,
 static bool check_value(const struct reader *reader,
                         const struct settings_token *token)
 {
-    const char *name = reader->key->name;
     /* to libconfuse its elements are strings, as one of them may be a word */
-    bool is_number = strcmp(name, "retry_schedule") == 0 &&
-                     token->kind == TOKEN_WORD && starts_number(token->text);
+    bool is_minutes = strcmp(reader->key->name, "retry_schedule") == 0 &&
+                      starts_number(token->text);
+    bool is_number = is_minutes && token->kind == TOKEN_WORD;
+    char name[KEY_SIZE];
+
+    (void)key_name(reader, name);
+    if (is_minutes && token->kind == TOKEN_STRING) {
+        return settings_token_fail(
+            &reader->scanner, token->line,
+            "%s takes minutes, without quotes: write {5, 15, 30}", name);
+    }
 
     if ((reader->key->type == CFGT_INT || is_number) &&
         is_odd_number(token->text)) {
@@ -423,10 +366,12 @@ static bool take_value(struct reader *reader,
 static bool refuse_list(const struct reader *reader,
                         const struct settings_token *token, const char *right)
 {
+    char name[KEY_SIZE];
+
     if (token->kind == TOKEN_END) {
         return settings_token_fail(&reader->scanner, reader->list_line,
                                    "the { of '%s' is not closed",
-                                   reader->key->name);
+                                   key_name(reader, name));
     }
     return unexpected(reader, token, right);
 }
@@ -434,12 +379,14 @@ static bool refuse_list(const struct reader *reader,
 static bool take_element(struct reader *reader,
                          const struct settings_token *token)
 {
+    char name[KEY_SIZE];
+
     if (token->kind == TOKEN_CLOSE) {
         reader->state = AT_KEY;
         return !reader->list_is_empty || !is_whole(reader->key) ||
                settings_token_fail(&reader->scanner, token->line,
                                    "%s is empty: write at least one element",
-                                   reader->key->name);
+                                   key_name(reader, name));
     }
     if (token->kind != TOKEN_WORD && token->kind != TOKEN_STRING) {
         return refuse_list(reader, token, "an element of the list");
@@ -588,6 +535,10 @@ static bool take_section(struct reader *reader,
     memset(level, 0, sizeof *level);
     level->section = reader->key;
     level->section_line = token->line;
+    if ((reader->key->flags & CFGF_TITLE) != 0) {
+        (void)text_copy(text_of(reader->titles[reader->count - 1].name),
+                        level->title, sizeof level->title);
+    }
     level->number = ++reader->sections;
     reader->state = AT_KEY;
     return true;
@@ -634,7 +585,7 @@ static bool each_title_once(struct reader *reader)
 }
 
 bool settings_file_prepare(char *text, const cfg_t *cfg, const char *path,
-                           struct error *error)
+                           int *rules_line, struct error *error)
 {
     static bool (*const steps[])(struct reader *,
                                  const struct settings_token *) = {
@@ -656,5 +607,6 @@ bool settings_file_prepare(char *text, const cfg_t *cfg, const char *path,
     } while (prepared && token.kind != TOKEN_END);
     prepared = prepared && each_title_once(&reader);
     free(reader.titles);
+    *rules_line = reader.rules_line;
     return prepared;
 }

@@ -283,6 +283,25 @@ bool settings_policy_take(cfg_t *cfg, struct settings *settings)
 
 /* --- the rules ---------------------------------------------------------- */
 
+/* Of a file that is not there the line that names it is what is wrong. */
+static void tell_place(const struct settings *settings, struct error *error)
+{
+    const struct error told = *error;
+
+    for (char *const *file = settings->bounce_rules;
+         settings->bounce_rules_place != NULL && *file != NULL; file++) {
+        const size_t length = strlen(*file);
+
+        /* a fault in the file has a line of the file instead */
+        if (strncmp(told.text, *file, length) == 0 &&
+            strncmp(told.text + length, ": ", 2) == 0) {
+            error_set(error, "%s: bounce_rules: %s",
+                      settings->bounce_rules_place, told.text);
+            return;
+        }
+    }
+}
+
 bool settings_load_rules(struct settings *settings, struct error *error)
 {
     struct bounce_rules_source sources[RULES_MAX];
@@ -301,6 +320,7 @@ bool settings_load_rules(struct settings *settings, struct error *error)
     rules = bounce_rules_load(sources, count, error);
     free(shipped);
     if (rules == NULL) {
+        tell_place(settings, error);
         return false;
     }
     bounce_rules_free(settings->rules);

@@ -243,7 +243,7 @@ settings_errors_about_the_delivery_log_name_line_and_remedy(void **state)
         {"retry_schedule = {5.5}\n", ":1:", "from 1 to 100000"},
         {"retry_schedule = {5m}\n", ":1:", "from 1 to 100000"},
         {"retry_schedule = {5, 010}\n", ":1:", "does not begin with 0"},
-        {"retry_schedule = {\"010\"}\n", ":1:", "from 1 to 100000"},
+        {"retry_schedule = {\"010\"}\n", ":1:", "without quotes"},
         /* delay notices */
         {"delay_notice_after = 1001\n", ":1:", "0 to 1000"},
         {"delay_notice_after = -1\n", ":1:", "0 to 1000"},
@@ -369,7 +369,8 @@ static void settings_only_the_default_rules_may_be_missing(void **state)
     struct error error = {""};
 
     assert_false(settings_load_rules(settings, &error));
-    assert_non_null(strstr(error.text, "/none"));
+    assert_non_null(strstr(error.text, ":1: bounce_rules: "));
+    assert_non_null(strstr(error.text, "/none: not readable"));
     settings->bounce_rules_is_default = true;
     assert_true(settings_load_rules(settings, &error));
     assert_int_equal(bounce_rules_count(settings->rules), 0);

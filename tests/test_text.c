@@ -1,9 +1,11 @@
 #include "text.h"
+#include "text_near.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -60,6 +62,48 @@ static void text_escape_marks_what_it_cuts(void **state)
     assert_string_equal(text_escape(text_of("abc"), out, 2), "");
 }
 
+static void text_near_finds_the_word_that_was_meant(void **state)
+{
+    static const char *const words[] = {
+        "suppress",  "allow",  "top",     "tail",
+        "stats",     "health", "maillog", "redis_timeout_ms",
+        "event_log", "del",    "add"};
+    static const struct row {
+        const char *typed;
+        const char *meant; /* "": none */
+    } rows[] = {
+        {"tpo", "top"},
+        {"supress", "suppress"},
+        {"supp", "suppress"},
+        {"heatlh", "health"},
+        {"stat", "stats"},
+        {"redis_timeout", "redis_timeout_ms"},
+        {"event-log", "event_log"},
+        {"dell", "del"},
+        {"zzz", ""},
+        {"x", ""},
+        {"", ""},
+        {"why", ""},
+        {"a word of more than thirty-two letters", ""},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct text_near near = text_near_new(text_of(rows[i].typed));
+        char question[TEXT_NEAR_SIZE];
+        char wanted[TEXT_NEAR_SIZE] = "";
+
+        for (size_t j = 0; j < sizeof words / sizeof words[0]; j++) {
+            text_near_offer(&near, text_of(words[j]));
+        }
+        if (rows[i].meant[0] != '\0') {
+            (void)snprintf(wanted, sizeof wanted, "; did you mean \"%s\"?",
+                           rows[i].meant);
+        }
+        assert_string_equal(text_near_ask(&near, question), wanted);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -67,6 +111,7 @@ int main(void)
         cmocka_unit_test(text_copy_never_writes_past_its_buffer),
         cmocka_unit_test(text_escape_leaves_only_printable_ascii),
         cmocka_unit_test(text_escape_marks_what_it_cuts),
+        cmocka_unit_test(text_near_finds_the_word_that_was_meant),
     };
 
     return cmocka_run_group_tests_name("text", tests, NULL, NULL);
