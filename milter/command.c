@@ -5,6 +5,7 @@
 #include "scope.h"
 #include "text_near.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <getopt.h>
 #include <glib.h>
@@ -327,6 +328,14 @@ static bool has_bad_domain(struct text typed,
            strstr(pattern->domain, "\xef\xbf\xbd") != NULL;
 }
 
+/* RFC 5321 4.1.3: mail to it has brackets, so the entry would never match. */
+static bool has_bare_address(const struct mailbox_pattern *pattern)
+{
+    struct in_addr address;
+
+    return inet_pton(AF_INET, pattern->domain, &address) == 1;
+}
+
 const char *command_pattern_fault(const struct settings *settings,
                                   struct text typed,
                                   const struct mailbox_pattern *pattern)
@@ -341,6 +350,10 @@ const char *command_pattern_fault(const struct settings *settings,
     if (has_bad_domain(typed, pattern)) {
         return "this is no domain: write ann@example.org, @example.org or "
                "@.example.org";
+    }
+    if (has_bare_address(pattern)) {
+        return "an address of the network stands in brackets, as in the mail: "
+               "write ann@[192.0.2.1], or @[192.0.2.1]";
     }
     if (holds_stray(typed, pattern)) {
         return "one mailbox has one @, and other marks in quotes only: write "

@@ -223,6 +223,11 @@ static void command_new_pattern_refuses_what_hardly_matches(void **state)
         {"ann.@example.org", NULL}, /* there are such mailboxes */
         {"\"a@b\"@example.org", NULL},
         {"ann@[192.0.2.1]", NULL},
+        {"@[192.0.2.1]", NULL},
+        {"ann@192.0.2.example", NULL},
+        {"ann@192.0.2.1", "brackets"},
+        {"@192.0.2.1", "write ann@[192.0.2.1]"},
+        {"@.192.0.2.1", "brackets"},
         {"*@example.org", "no globs"},
         {"@*.example.org", "no globs"},
         {"ann@*", "no globs"},
