@@ -15,6 +15,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#define IDENTITY_SIZE (PATH_MAX + 64)
+
 struct maillog_claim {
     int fd; /* -1: there is none */
 };
@@ -64,6 +66,43 @@ static uint64_t hash_of(const char *path, const char *store)
 }
 
 /*
+ * By the folder's inode, not by its path: in containers that share the host's
+ * network each has a /var/log/mail.log of its own. The folder outlives what is
+ * rotated in it.
+ */
+static void identify(const char *path, char identity[IDENTITY_SIZE])
+{
+    static const char *const journals[] = {"/var/log/journal",
+                                           "/run/log/journal"};
+    char real[PATH_MAX] = "";
+    struct stat folder;
+    char *slash = NULL;
+
+    if (path[0] == '/' && resolve(path, real)) {
+        slash = strrchr(real, '/');
+    }
+    if (slash != NULL) {
+        *slash = '\0';
+        if (stat(real[0] == '\0' ? "/" : real, &folder) == 0) {
+            (void)snprintf(identity, IDENTITY_SIZE, "%ju:%ju/%s",
+                           (uintmax_t)folder.st_dev, (uintmax_t)folder.st_ino,
+                           slash + 1);
+            return;
+        }
+        *slash = '/';
+    }
+    (void)snprintf(identity, IDENTITY_SIZE, "%s", slash == NULL ? path : real);
+    for (size_t i = 0; path[0] != '/' && i < 2; i++) {
+        if (stat(journals[i], &folder) == 0) {
+            (void)snprintf(identity, IDENTITY_SIZE, "%ju:%ju/%s",
+                           (uintmax_t)folder.st_dev, (uintmax_t)folder.st_ino,
+                           path);
+            return;
+        }
+    }
+}
+
+/*
  * A name that the kernel gives up by itself: it is in no folder, where a file
  * would stay behind after a crash, or be somebody else's.
  */
@@ -71,16 +110,15 @@ struct maillog_claim *maillog_claim_new(const char *path, const char *store)
 {
     struct maillog_claim *claim = calloc(1, sizeof *claim);
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    char real[PATH_MAX];
+    char identity[IDENTITY_SIZE];
     int length;
 
     if (claim == NULL) {
         return NULL;
     }
-    length = snprintf(
-        address.sun_path + 1, sizeof address.sun_path - 1,
-        "nixie-maillog-%016" PRIx64,
-        hash_of(path[0] == '/' && resolve(path, real) ? real : path, store));
+    identify(path, identity);
+    length = snprintf(address.sun_path + 1, sizeof address.sun_path - 1,
+                      "nixie-maillog-%016" PRIx64, hash_of(identity, store));
     claim->fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (claim->fd >= 0 && length > 0 &&
         bind(claim->fd, (const struct sockaddr *)&address,

@@ -121,6 +121,30 @@ static void a_claim_is_one_process_and_ends_with_it(void **state)
     maillog_claim_free(NULL);
 }
 
+/* As two containers that share a network see it. */
+static void a_claim_is_of_a_file_and_not_of_a_path(void **state)
+{
+    const struct maillog_folder *folder = *state;
+    char inside[256], aside[256], log[300];
+    struct maillog_claim *first, *other;
+
+    (void)snprintf(inside, sizeof inside, "%s/log", folder->path);
+    (void)snprintf(aside, sizeof aside, "%s/log.other", folder->path);
+    (void)snprintf(log, sizeof log, "%s/mail.log", inside);
+    assert_int_equal(mkdir(inside, 0700), 0);
+    first = maillog_claim_new(log, "unix:/r a:");
+    assert_non_null(first);
+    assert_null(maillog_claim_new(log, "unix:/r a:"));
+    assert_int_equal(rename(inside, aside), 0);
+    assert_int_equal(mkdir(inside, 0700), 0);
+    other = maillog_claim_new(log, "unix:/r a:");
+    assert_non_null(other);
+    maillog_claim_free(first);
+    maillog_claim_free(other);
+    assert_int_equal(rmdir(inside), 0);
+    assert_int_equal(rmdir(aside), 0);
+}
+
 int main(void)
 {
 #define IN_FOLDER(name)                                                        \
@@ -130,6 +154,7 @@ int main(void)
         IN_FOLDER(one_file_is_known_by_all_its_names),
         IN_FOLDER(one_file_by_two_names_gives_its_lines_once),
         IN_FOLDER(a_claim_is_one_process_and_ends_with_it),
+        IN_FOLDER(a_claim_is_of_a_file_and_not_of_a_path),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
