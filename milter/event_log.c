@@ -4,11 +4,14 @@
 #include "event_files.h"
 #include "event_id.h"
 #include "event_log_writer.h"
+#include "lock_file.h"
 #include "log.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -20,6 +23,7 @@
 struct event_log {
     struct event_log_options options;
     char *folder;
+    int only; /* the lock of the path's one writer; -1: there is none */
     struct event_id_source *ids;
 
     pthread_mutex_t lock; /* guards all below, but what _render() reads */
@@ -75,8 +79,43 @@ static bool init_locks(struct event_log *log)
 static void discard(struct event_log *log)
 {
     event_id_source_free(log->ids);
+    if (log->only >= 0) {
+        (void)close(log->only);
+    }
     free(log->folder);
     free(log);
+}
+
+/*
+ * Two that write one path take it from each other at each look. The file is
+ * hidden: what begins with the log's name is a file of the log. Where none can
+ * be made, on a full disk say, the log goes on without.
+ */
+static bool be_the_only_one(struct event_log *log, struct error *error)
+{
+    const char *path = log->options.path;
+    const char *slash = strrchr(path, '/');
+    int folder = open(log->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    enum lock_file_result result = LOCK_FILE_FAULTY;
+    char name[NAME_MAX + 1];
+    long pid = 0;
+
+    if (folder >= 0 &&
+        snprintf(name, sizeof name, ".%s.lock",
+                 slash == NULL ? path : slash + 1) < (int)sizeof name) {
+        result = lock_file_take(folder, name, &log->only, &pid);
+    }
+    if (folder >= 0) {
+        (void)close(folder);
+    }
+    if (result != LOCK_FILE_HELD) {
+        return true;
+    }
+    error_set(error,
+              "%s is written by another nixied, process %ld: give this one "
+              "another event_log, or stop that one",
+              path, pid);
+    return false;
 }
 
 struct event_log *event_log_new(const struct event_log_options *options,
@@ -89,6 +128,7 @@ struct event_log *event_log_new(const struct event_log_options *options,
         return NULL;
     }
     log->options = *options;
+    log->only = -1;
     log->folder = event_files_folder(options->path);
     log->ids = event_id_source_new();
     if (log->folder == NULL || log->ids == NULL || !init_locks(log)) {
@@ -104,7 +144,8 @@ struct event_log *event_log_new(const struct event_log_options *options,
         discard(log);
         return NULL;
     }
-    if (!event_log_writer_open(&log->writer, error)) {
+    if (!be_the_only_one(log, error) ||
+        !event_log_writer_open(&log->writer, error)) {
         discard(log);
         return NULL;
     }

@@ -1,6 +1,7 @@
 #include "instance.h"
 
 #include "clock.h"
+#include "lock_file.h"
 #include "small_file.h"
 
 #include <errno.h>
@@ -9,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -115,74 +115,32 @@ static void read_machine_id(char id[MACHINE_ID_SIZE])
     (void)close(fd);
 }
 
-/* The process id in the lock file, for the message; 0 when unknown. */
-static long lock_holder(int fd)
-{
-    char text[32];
-    char *end;
-    long pid;
-
-    if (read_text(fd, text, sizeof text) <= 0) {
-        return 0;
-    }
-    pid = strtol(text, &end, 10);
-    return end != text && pid > 0 ? pid : 0;
-}
-
-/* Best effort: only a message shows it. Written before it is cut, so that a
- * full disk with an old process id in the file still takes ours. */
-static void write_holder(int fd)
-{
-    char text[32];
-    int length = snprintf(text, sizeof text, "%ld\n", (long)getpid());
-
-    if (length > 0 && pwrite(fd, text, (size_t)length, 0) == length &&
-        ftruncate(fd, length) != 0) {
-        return;
-    }
-}
-
-static int open_lock(int folder)
-{
-    int fd = openat(folder, LOCK_NAME,
-                    O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-
-    if (fd < 0 && errno == EROFS) { /* flock(2) needs no write access */
-        fd = openat(folder, LOCK_NAME, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    }
-    return fd;
-}
-
 static bool take_lock(struct instance *instance, struct error *error)
 {
-    int fd = open_lock(instance->folder);
+    long pid;
 
-    if (fd < 0) {
-        error_set_errno(error, "open %s/" LOCK_NAME, instance->state_dir);
-        return false;
-    }
-    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-        long pid = errno == EWOULDBLOCK ? lock_holder(fd) : -1;
-
+    switch (
+        lock_file_take(instance->folder, LOCK_NAME, &instance->lock, &pid)) {
+    case LOCK_FILE_TAKEN:
+        return true;
+    case LOCK_FILE_FAULTY:
+        error_set_errno(error, "lock %s/" LOCK_NAME, instance->state_dir);
+        break;
+    case LOCK_FILE_HELD:
         if (pid > 0) {
             error_set(error,
                       "%s is in use by process %ld, another nixied: "
                       "stop that one, or give this one another state_dir",
                       instance->state_dir, pid);
-        } else if (pid == 0) {
+        } else {
             error_set(error,
                       "%s is in use by another process: stop that one, or "
                       "give this nixied another state_dir",
                       instance->state_dir);
-        } else {
-            error_set_errno(error, "lock %s/" LOCK_NAME, instance->state_dir);
         }
-        (void)close(fd);
-        return false;
+        break;
     }
-    write_holder(fd);
-    instance->lock = fd;
-    return true;
+    return false;
 }
 
 static bool take_text(const json_t *object, const char *name, char *text,

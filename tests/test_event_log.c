@@ -417,6 +417,30 @@ static void state_tells_what_happened(void **state)
     assert_int_equal(now.written, 1);
 }
 
+static void two_writers_of_a_path_are_refused_whatever_their_state(void **state)
+{
+    struct place *place = *state;
+    struct place other = *place;
+    struct error error = {""};
+    char wanted[64];
+
+    place_start(place);
+    (void)snprintf(other.state, sizeof other.state, "%s/other", place->path);
+    assert_int_equal(mkdir(other.state, 0700), 0);
+    other.instance = NULL;
+    other.log = NULL;
+    assert_false(place_try_start(&other, &error));
+    (void)snprintf(wanted, sizeof wanted, "another nixied, process %ld",
+                   (long)getpid());
+    assert_non_null(strstr(error.text, wanted));
+    assert_non_null(strstr(error.text, "another event_log"));
+    place_stop(&other);
+    place_stop(place);
+    place_start(&other); /* the lock ends with who had it */
+    place_stop(&other);
+    place_empty_folder(other.state);
+}
+
 int main(void)
 {
 #define ROW(test)                                                              \
@@ -427,6 +451,7 @@ int main(void)
         ROW(event_ids_differ),
         ROW(append_all_gives_consecutive_numbers),
         ROW(a_restart_goes_on_in_the_same_file),
+        ROW(two_writers_of_a_path_are_refused_whatever_their_state),
         ROW(a_missing_folder_is_an_error),
         ROW(a_path_to_no_regular_file_is_an_error),
         ROW(interval_syncs_in_the_tick_only),
