@@ -1,4 +1,5 @@
 #include "command_stats.h"
+#include "command_table.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,11 +13,16 @@
 static const struct column {
     enum event_type type;
     const char *title;
+    const char *narrow;
 } columns[] = {
-    {EVENT_DELIVERY, "delivered"},      {EVENT_DELAY, "delayed"},
-    {EVENT_BOUNCE, "bounced"},          {EVENT_EXPIRATION, "expired"},
-    {EVENT_OUT_OF_BAND, "out-of-band"}, {EVENT_FEEDBACK, "complaints"},
-    {EVENT_SUPPRESSED, "suppressed"},   {EVENT_REJECTION, "rejected"},
+    {EVENT_DELIVERY, "delivered", "deliv."},
+    {EVENT_DELAY, "delayed", "delay"},
+    {EVENT_BOUNCE, "bounced", "bounce"},
+    {EVENT_EXPIRATION, "expired", "expire"},
+    {EVENT_OUT_OF_BAND, "out-of-band", "o.o.b."},
+    {EVENT_FEEDBACK, "complaints", "compl."},
+    {EVENT_SUPPRESSED, "suppressed", "suppr."},
+    {EVENT_REJECTION, "rejected", "reject"},
 };
 #define COLUMNS (sizeof columns / sizeof columns[0])
 
@@ -113,39 +119,63 @@ static void json_types(const struct stats *stats)
 
 /* --- by hour ------------------------------------------------------------ */
 
+static void fit_hours(const struct stats *stats,
+                      struct command_column fitted[COLUMNS],
+                      struct command_table *table)
+{
+    *table = (struct command_table){17, fitted, COLUMNS, false};
+    for (size_t i = 0; i < COLUMNS; i++) {
+        fitted[i] = (struct command_column){
+            .title = columns[i].title,
+            .narrow = columns[i].narrow,
+            .is_percent = has_share(columns[i].type),
+        };
+        command_table_add(table, i, stats_total(stats, columns[i].type));
+    }
+    command_table_fit(table, command_table_width());
+}
+
+static void show_sums(const struct stats *stats,
+                      const struct command_table *table)
+{
+    command_table_name(table, text_of("total"));
+    for (size_t i = 0; i < COLUMNS; i++) {
+        command_table_number(table, i, stats_total(stats, columns[i].type));
+    }
+    (void)fputc('\n', stdout);
+    command_table_name(table, text_of("of outcomes"));
+    for (size_t i = 0; i < COLUMNS; i++) {
+        if (has_share(columns[i].type)) {
+            command_table_percent(table, i, stats_total(stats, columns[i].type),
+                                  stats_finals(stats));
+        } else {
+            command_table_blank(table, i);
+        }
+    }
+    (void)fputc('\n', stdout);
+}
+
 static void show_hours(const struct stats *stats)
 {
     struct stats_span span = stats_span(stats);
+    struct command_column fitted[COLUMNS];
+    struct command_table table;
 
-    (void)printf("%-17s", "hour (UTC)");
-    for (size_t i = 0; i < COLUMNS; i++) {
-        (void)printf(" %*s", NUMBER_WIDTH, columns[i].title);
-    }
-    (void)fputc('\n', stdout);
+    fit_hours(stats, fitted, &table);
+    command_table_titles(&table, "hour (UTC)");
     for (size_t hour = 0; hour < span.hours; hour++) {
         char text[STATS_HOUR_SIZE];
 
         stats_hour_text(span.first + (int64_t)hour, text);
         (void)printf("%.10s %.5sZ", text, text + 11);
         for (size_t i = 0; i < COLUMNS; i++) {
-            put_number(stats_in_hour(stats, columns[i].type, hour));
+            command_table_number(&table, i,
+                                 stats_in_hour(stats, columns[i].type, hour));
         }
         (void)fputc('\n', stdout);
     }
-    (void)printf("%-17s", "total");
-    for (size_t i = 0; i < COLUMNS; i++) {
-        put_number(stats_total(stats, columns[i].type));
-    }
-    (void)printf("\n%-17s", "of outcomes");
-    for (size_t i = 0; i < COLUMNS; i++) {
-        if (has_share(columns[i].type)) {
-            put_percent(stats_total(stats, columns[i].type),
-                        stats_finals(stats));
-        } else {
-            (void)printf(" %*s", NUMBER_WIDTH, "");
-        }
-    }
-    (void)fputc('\n', stdout);
+    show_sums(stats, &table);
+    command_table_end(&table);
 }
 
 static void json_hours(const struct stats *stats)
@@ -243,30 +273,64 @@ static int64_t sum_reasons(const struct reason_row *rows, size_t count)
     return sum;
 }
 
+static struct text reason_shown(const struct reason_row *row)
+{
+    return row->reason.length == 0 ? text_of("(none)") : row->reason;
+}
+
+/* Failures and their share, then what they were. */
+#define REASON_COLUMNS (COLUMNS + 1)
+
+static void fit_reasons(const struct reason_row *rows, size_t count,
+                        struct command_column fitted[REASON_COLUMNS],
+                        struct command_table *table)
+{
+    size_t longest = strlen("reason");
+
+    *table = (struct command_table){0, fitted, REASON_COLUMNS, false};
+    fitted[0] = (struct command_column){.title = "failures", .narrow = "all"};
+    fitted[1] = (struct command_column){
+        .title = "share", .narrow = "share", .is_percent = true};
+    command_table_add(table, 0, sum_reasons(rows, count));
+    command_table_add(table, 1, (int64_t)count);
+    for (size_t i = 1; i < COLUMNS; i++) {
+        fitted[i + 1] = (struct command_column){.title = columns[i].title,
+                                                .narrow = columns[i].narrow};
+        for (size_t j = 0; j < count; j++) {
+            command_table_add(table, i + 1, rows[j].counts[columns[i].type]);
+        }
+    }
+    for (size_t i = 0; i < count; i++) {
+        size_t length = reason_shown(&rows[i]).length;
+
+        longest = length > longest ? length : longest;
+    }
+    table->name_width = longest < NAME_WIDTH ? (int)longest : NAME_WIDTH;
+    command_table_fit(table, command_table_width());
+}
+
 static void show_reasons(const struct reason_row *rows, size_t count)
 {
     int64_t sum = sum_reasons(rows, count);
+    struct command_column fitted[REASON_COLUMNS];
+    struct command_table table;
 
-    (void)printf("%-*s %*s %*s", NAME_WIDTH, "reason", NUMBER_WIDTH, "failures",
-                 NUMBER_WIDTH, "share");
-    for (size_t i = 1; i < COLUMNS; i++) {
-        (void)printf(" %*s", NUMBER_WIDTH, columns[i].title);
-    }
-    (void)fputc('\n', stdout);
+    fit_reasons(rows, count, fitted, &table);
+    command_table_titles(&table, "reason");
     for (size_t i = 0; i < count; i++) {
-        put_name(rows[i].reason.length == 0 ? text_of("(none)")
-                                            : rows[i].reason,
-                 NAME_WIDTH);
-        put_number(rows[i].total);
-        put_percent(rows[i].total, sum);
+        command_table_name(&table, reason_shown(&rows[i]));
+        command_table_number(&table, 0, rows[i].total);
+        command_table_percent(&table, 1, rows[i].total, sum);
         for (size_t j = 1; j < COLUMNS; j++) {
-            put_number(rows[i].counts[columns[j].type]);
+            command_table_number(&table, j + 1,
+                                 rows[i].counts[columns[j].type]);
         }
         (void)fputc('\n', stdout);
     }
-    put_name(text_of("total"), NAME_WIDTH);
-    put_number(sum);
+    command_table_name(&table, text_of("total"));
+    command_table_number(&table, 0, sum);
     (void)fputc('\n', stdout);
+    command_table_end(&table);
 }
 
 static void json_reasons(const struct reason_row *rows, size_t count)
@@ -303,34 +367,82 @@ static void tell_reasons(const struct stats_report *report)
 
 /* --- by domain ---------------------------------------------------------- */
 
-static void show_domains(const struct stats_domains *domains)
+/* With two blanks before it, and the words that say since when and why. */
+#define MOSTLY_WIDTH 22
+#define SINCE_WIDTH  44
+
+enum { FAILURES, DELIVERED, FAILED, WAITING, DOMAIN_COLUMNS };
+
+static void fit_domains(const struct stats_domains *domains,
+                        struct command_column fitted[DOMAIN_COLUMNS],
+                        struct command_table *table)
 {
-    (void)printf("%-*s %*s %*s %*s %*s  %-20s %s\n", NAME_WIDTH, "domain",
-                 NUMBER_WIDTH, "failures", NUMBER_WIDTH, "delivered",
-                 NUMBER_WIDTH, "failed", NUMBER_WIDTH, "waiting", "mostly",
-                 "takes no mail since");
+    static const struct command_column all[DOMAIN_COLUMNS] = {
+        [FAILURES] = {.title = "failures", .narrow = "fail"},
+        [DELIVERED] = {.title = "delivered", .narrow = "deliv."},
+        [FAILED] = {.title = "failed", .narrow = "failed", .is_percent = true},
+        [WAITING] = {.title = "waiting", .narrow = "wait"},
+    };
+    size_t longest = strlen("domain");
+
+    memcpy(fitted, all, sizeof all);
+    *table = (struct command_table){0, fitted, DOMAIN_COLUMNS, false};
     for (size_t i = 0; i < domains->count; i++) {
         const struct stats_domain *row = &domains->rows[i];
-        struct text since = {
-            row->down_since,
-            strnlen(row->down_since, strlen("2026-11-02T19:43:01"))};
+        size_t length = strlen(row->name);
 
-        put_name(text_of(row->name), NAME_WIDTH);
-        put_number(row->failures);
-        put_number(row->deliveries);
-        put_percent(row->failures, row->failures + row->deliveries);
-        put_number(row->waiting);
-        (void)printf("  %-20s ",
+        longest = length > longest ? length : longest;
+        command_table_add(table, FAILURES, row->failures);
+        command_table_add(table, DELIVERED, row->deliveries);
+        command_table_add(table, WAITING, row->waiting);
+    }
+    fitted[FAILED].has_number = true;
+    table->name_width = longest < NAME_WIDTH ? (int)longest : NAME_WIDTH;
+    command_table_fit(table, command_table_width() - MOSTLY_WIDTH);
+}
+
+static void show_down(const struct stats_domain *row, bool fits)
+{
+    struct text since = {
+        row->down_since,
+        strnlen(row->down_since, strlen("2026-11-02T19:43:01"))};
+
+    if (!row->down) {
+        (void)fputs(fits ? " -" : "", stdout);
+        return;
+    }
+    (void)fputs(fits ? " " : "\n  takes no mail since ", stdout);
+    command_put(since);
+    (void)fputs("Z ", stdout);
+    command_put(text_of(row->down_reason));
+}
+
+static void show_domains(const struct stats_domains *domains)
+{
+    struct command_column fitted[DOMAIN_COLUMNS];
+    struct command_table table;
+    bool fits;
+
+    fit_domains(domains, fitted, &table);
+    fits = command_table_sum(&table) + MOSTLY_WIDTH + SINCE_WIDTH <=
+           command_table_width();
+    command_table_head(&table, "domain");
+    (void)printf("  %-20s%s\n", "mostly", fits ? " takes no mail since" : "");
+    for (size_t i = 0; i < domains->count; i++) {
+        const struct stats_domain *row = &domains->rows[i];
+
+        command_table_name(&table, text_of(row->name));
+        command_table_number(&table, FAILURES, row->failures);
+        command_table_number(&table, DELIVERED, row->deliveries);
+        command_table_percent(&table, FAILED, row->failures,
+                              row->failures + row->deliveries);
+        command_table_number(&table, WAITING, row->waiting);
+        (void)printf("  %-20s",
                      row->failures > 0 ? reason_name(row->worst) : "-");
-        if (row->down) {
-            command_put(since);
-            (void)fputs("Z ", stdout);
-            command_put(text_of(row->down_reason));
-        } else {
-            (void)fputc('-', stdout);
-        }
+        show_down(row, fits);
         (void)fputc('\n', stdout);
     }
+    command_table_end(&table);
     (void)printf("\n%zu of %zu domains with failures. Failures are those that "
                  "count as strikes;\nof domains Redis keeps counts for seven "
                  "days.\n",

@@ -1,4 +1,5 @@
 #include "command_stats.h"
+#include "command_table.h"
 #include "command_world.h"
 
 #include <setjmp.h>
@@ -70,6 +71,44 @@ static void command_stats_tells_types_and_their_shares(void **state)
     assert_line(output, "outcomes                             100");
 }
 
+/* Without a terminal lines have 80 columns. */
+static void assert_fits(const char *output)
+{
+    for (const char *line = output; *line != '\0';) {
+        size_t length = strcspn(line, "\n");
+
+        assert_true(length <= 80);
+        line += length + (line[length] == '\n' ? 1 : 0);
+    }
+}
+
+static void command_table_leaves_out_what_says_least(void **state)
+{
+    static const struct row {
+        int width;
+        bool is_narrow;
+        const char *left_out;
+    } rows[] = {{60, false, "..."}, {46, false, "..."}, {45, true, "..."},
+                {31, true, "..."},  {24, true, ".x."},  {20, true, ".xx"},
+                {1, true, ".xx"}}; /* the first always stays */
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct command_column columns[] = {{.title = "one", .narrow = "one"},
+                                           {.title = "two", .narrow = "second"},
+                                           {.title = "three", .narrow = "thr"}};
+        struct command_table table = {10, columns, 3, false};
+
+        command_table_add(&table, 0, 12345);
+        command_table_add(&table, 2, 1234567);
+        command_table_fit(&table, rows[i].width);
+        assert_int_equal(table.is_narrow, rows[i].is_narrow);
+        for (size_t j = 0; j < 3; j++) {
+            assert_int_equal(columns[j].left_out, rows[i].left_out[j] == 'x');
+        }
+    }
+}
+
 static void command_stats_tells_each_hour(void **state)
 {
     struct world *world = *state;
@@ -79,10 +118,11 @@ static void command_stats_tells_each_hour(void **state)
 
     put_some(world);
     assert_int_equal(command_world_run(world, &run, output), COMMAND_OK);
-    assert_non_null(strstr(output, "2026-11-21 22:00Z           0 "));
-    assert_non_null(strstr(output, "2026-11-21 23:00Z           0 "));
-    assert_non_null(strstr(output, "2026-11-22 00:00Z          90 "));
-    assert_non_null(strstr(output, "total                      90 "));
+    assert_fits(output);
+    assert_non_null(strstr(output, "2026-11-21 22:00Z      0 "));
+    assert_non_null(strstr(output, "2026-11-21 23:00Z      0 "));
+    assert_non_null(strstr(output, "2026-11-22 00:00Z     90 "));
+    assert_non_null(strstr(output, "total                 90 "));
     assert_null(strstr(output, "21:00Z"));
 }
 
@@ -97,8 +137,9 @@ static void command_stats_tells_reasons_and_escapes_them(void **state)
     command_world_put(world, "HSET", "nixie:{00}:stats:2026112123",
                       "bounce|\x1b[31mred", "1");
     assert_int_equal(command_world_run(world, &run, output), COMMAND_OK);
-    assert_non_null(strstr(output, "user_unknown                          13"));
-    assert_non_null(strstr(output, "greylisted                             4"));
+    assert_fits(output);
+    assert_non_null(strstr(output, "user_unknown  13"));
+    assert_non_null(strstr(output, "greylisted     4"));
     assert_non_null(strstr(output, "\\x1b[31mred"));
     assert_null(strchr(output, '\x1b'));
 }
@@ -143,8 +184,9 @@ static void command_stats_tells_the_worst_domains(void **state)
                       command_world_key(STORE_DOWN, "b.example", NULL),
                       "b.example", "2026-11-21T20:00:00.000000Z");
     assert_int_equal(command_world_run(world, &run, output), COMMAND_OK);
-    assert_non_null(strstr(output, "\na.example                              3 "
-                                   "          1      75.0 %"));
+    assert_fits(output);
+    assert_non_null(
+        strstr(output, "\na.example           3           1      75.0 %"));
     assert_non_null(strstr(output, "2026-11-21T20:00:00Z"));
     assert_non_null(strstr(output, "2 of 2 domains"));
     run.json = true;
@@ -230,6 +272,7 @@ int main(void)
         WITH_EMPTY(command_stats_tells_the_worst_domains),
         WITH_EMPTY(command_stats_takes_hours_that_begin_in_a_window),
         WITH_EMPTY(command_stats_complains_of_what_it_cannot_do),
+        cmocka_unit_test(command_table_leaves_out_what_says_least),
     };
 
     if (!redis_server_installed()) {
