@@ -133,10 +133,25 @@ mkdir "$root/source"
 cp -a "$folder/source/tests" "$folder/source/packaging" "$root/source/"
 check "mail goes through it" inside /source/packaging/try --installed
 
+# The script at work before the next version is that of this one.
+old_runs() {
+    pid=$(cat "$root/var/lib/nixie/lock") &&
+        grep -q "no systemd restarts it: kill $pid, then start" "$folder/told"
+}
+inside nixied >"$root/nixied.err" 2>&1 &
+started=$!
+for _ in 1 2 3 4 5 6 7 8 9 10; do
+    [ -s "$root/var/lib/nixie/lock" ] && break
+    sleep 0.5
+done
+
 echo '# of the operator' >>"$root/etc/nixie/nixie.conf"
 before=$(sha256sum <"$root/etc/nixie/nixie.conf")
 echo state >"$root/var/lib/nixie/kept"
 check "it upgrades" inside apt-get install -y --no-install-recommends /next.deb
+check "a nixied that runs on is told with its number" old_runs
+kill "$(cat "$root/var/lib/nixie/lock")"
+wait "$started"
 check "the operator's configuration stays" \
     test "$before" = "$(sha256sum <"$root/etc/nixie/nixie.conf")"
 inside postconf -e smtpd_milters=unix:nixie/milter.sock
