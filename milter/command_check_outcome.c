@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #define PATH_SIZE   4096
@@ -17,6 +18,8 @@
 #define SENDMAIL_CF "/etc/mail/sendmail.cf"
 #define MAIL_LOG    "/var/log/mail.log"
 #define JOURNAL     "journal"
+
+#define LEFT_BEHIND_S ((time_t)7 * 86400)
 
 /* --- the delivery log: files ------------------------------------------- */
 
@@ -57,49 +60,6 @@ static void report_unreadable(struct check *check, const char *path,
     }
 }
 
-static void report_no_file(struct check *check, const char *path)
-{
-    if (errno == EACCES) {
-        command_check_report(check, CHECK_SKIP, "maillog",
-                             "%s may not be looked at: run this as root", path);
-    } else {
-        command_check_report(check, CHECK_FAIL, "maillog",
-                             "%s: %s: set maillog to the file that the MTA "
-                             "writes its log to",
-                             path, strerror(errno));
-    }
-}
-
-/* postfix: the log that Postfix itself writes, or "". */
-static void check_file(struct check *check, const char *path,
-                       const char *postfix)
-{
-    struct check_account account;
-    struct stat status;
-    char folder[PATH_SIZE];
-
-    if (stat(path, &status) != 0) {
-        report_no_file(check, path);
-    } else if (!S_ISREG(status.st_mode)) {
-        command_check_report(check, CHECK_FAIL, "maillog", "%s is no file",
-                             path);
-    } else if (!command_check_account(check->settings->user, &account)) {
-        command_check_report(check, CHECK_SKIP, "maillog",
-                             "%s: there is no user %s", path,
-                             check->settings->user);
-    } else if (command_check_barrier(&account, path, folder, sizeof folder)) {
-        command_check_report(check, CHECK_FAIL, "maillog",
-                             "%s may not pass %s: chmod go+x %s",
-                             check->settings->user, folder, folder);
-    } else if (!command_check_may(&account, &status, 04)) {
-        report_unreadable(check, path, &status, postfix);
-    } else {
-        command_check_report(check, CHECK_OK, "maillog", "%s", path);
-    }
-}
-
-/* --- the delivery log: the journal -------------------------------------- */
-
 static const char *journal_folder(void)
 {
     static const char *const folders[] = {"/var/log/journal",
@@ -114,6 +74,91 @@ static const char *journal_folder(void)
     }
     return NULL;
 }
+
+static bool reads_journal(void)
+{
+#ifdef HAVE_LIBSYSTEMD
+    return journal_folder() != NULL;
+#else
+    return false;
+#endif
+}
+
+/* What to follow: Postfix's own file, syslog's, or the journal. */
+static const char *find_log(const char *postfix)
+{
+    if (postfix[0] == '/' && strncmp(postfix, "/dev/", 5) != 0) {
+        return postfix;
+    }
+    return access(MAIL_LOG, F_OK) == 0 || !reads_journal() ? MAIL_LOG : JOURNAL;
+}
+
+/* MTAs make it with their first line, a syslog with the first about mail. */
+static void report_no_file(struct check *check, const char *path,
+                           const char *postfix)
+{
+    const int cause = errno;
+    const char *found = find_log(postfix);
+
+    if (cause == EACCES) {
+        command_check_report(check, CHECK_SKIP, "maillog",
+                             "%s may not be looked at: run this as root", path);
+    } else if (strcmp(found, path) != 0) {
+        command_check_report(check, CHECK_FAIL, "maillog",
+                             "%s: %s: write maillog = {\"%s\"} into "
+                             "nixie.conf, then systemctl restart nixied",
+                             path, strerror(cause), found);
+    } else {
+        command_check_report(check, CHECK_FAIL, "maillog",
+                             "%s: %s: set maillog to the file that the MTA "
+                             "writes its log to; it is followed from its "
+                             "beginning once it is there",
+                             path, strerror(cause));
+    }
+}
+
+/* A syslog that is gone leaves its file behind, and the journal goes on. */
+static bool is_left_behind(const struct stat *status)
+{
+    return reads_journal() && time(NULL) - status->st_mtime > LEFT_BEHIND_S;
+}
+
+/* postfix: the log that Postfix itself writes, or "". */
+static void check_file(struct check *check, const char *path,
+                       const char *postfix)
+{
+    struct check_account account;
+    struct stat status;
+    char folder[PATH_SIZE];
+
+    if (stat(path, &status) != 0) {
+        report_no_file(check, path, postfix);
+    } else if (!S_ISREG(status.st_mode)) {
+        command_check_report(check, CHECK_FAIL, "maillog", "%s is no file",
+                             path);
+    } else if (!command_check_account(check->settings->user, &account)) {
+        command_check_report(check, CHECK_SKIP, "maillog",
+                             "%s: there is no user %s", path,
+                             check->settings->user);
+    } else if (command_check_barrier(&account, path, folder, sizeof folder)) {
+        command_check_report(check, CHECK_FAIL, "maillog",
+                             "%s may not pass %s: chmod go+x %s",
+                             check->settings->user, folder, folder);
+    } else if (!command_check_may(&account, &status, 04)) {
+        report_unreadable(check, path, &status, postfix);
+    } else if (is_left_behind(&status) && !command_check_same(path, postfix)) {
+        command_check_report(check, CHECK_NOTE, "maillog",
+                             "nothing was written to %s for a week: if the MTA "
+                             "logs to the journal now, write maillog = "
+                             "{\"" JOURNAL "\"} into nixie.conf, then "
+                             "systemctl restart nixied",
+                             path);
+    } else {
+        command_check_report(check, CHECK_OK, "maillog", "%s", path);
+    }
+}
+
+/* --- the delivery log: the journal -------------------------------------- */
 
 /* journald lets these read; of adm only an ACL tells. */
 static bool is_journal_reader(const struct check_account *account)
@@ -161,16 +206,6 @@ static void check_journal(struct check *check)
 }
 
 /* --- the delivery log: none --------------------------------------------- */
-
-/* What to follow: Postfix's own file, syslog's, or the journal. */
-static const char *find_log(const char *postfix)
-{
-    if (postfix[0] == '/' && strncmp(postfix, "/dev/", 5) != 0) {
-        return postfix;
-    }
-    return access(MAIL_LOG, F_OK) == 0 || journal_folder() == NULL ? MAIL_LOG
-                                                                   : JOURNAL;
-}
 
 static void check_maillog(struct check *check, bool has_mta,
                           const char *postfix)

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -140,7 +141,7 @@ static void command_check_outcome_tells_who_may_read_the_log(void **state)
         {0600, 0755, false, "chgrp adm"},
         {0640, 0755, false, "usermod -aG adm nobody"},
         {0644, 0700, false, "nobody may not pass /"},
-        {0, 0755, false, "set maillog to the file"},
+        {0, 0755, false, "write maillog = {\""},
     };
     const struct site *site = site_of(state);
     const struct check_part part = {outcome, site->folder};
@@ -157,6 +158,27 @@ static void command_check_outcome_tells_who_may_read_the_log(void **state)
         see(site, &part, NOBODY "maillog = {\"~/log\"}\n", rows[i].well,
             rows[i].told);
     }
+}
+
+static void
+command_check_outcome_tells_of_a_log_that_is_left_behind(void **state)
+{
+    const struct site *site = site_of(state);
+    const struct check_part part = {outcome, site->folder};
+    const struct timespec old[2] = {{time(NULL) - 8 * 86400, 0},
+                                    {time(NULL) - 8 * 86400, 0}};
+    char path[2 * PATH_SIZE];
+
+    write_postfix(site, "", "");
+    path_in(site, "log", path);
+    write_file(site, "log", "", 0644);
+    assert_int_equal(chmod(site->folder, 0755), 0);
+    assert_int_equal(utimensat(AT_FDCWD, path, old, 0), 0);
+    see(site, &part, NOBODY "maillog = {\"~/log\"}\n", true,
+        access("/var/log/journal", F_OK) == 0 ||
+                access("/run/log/journal", F_OK) == 0
+            ? "nothing was written to /"
+            : "ok    maillog: /");
 }
 
 static void command_check_outcome_notes_what_is_not_followed(void **state)
@@ -381,6 +403,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_site, remove_site)
     const struct CMUnitTest tests[] = {
         TEST(command_check_outcome_tells_who_may_read_the_log),
+        TEST(command_check_outcome_tells_of_a_log_that_is_left_behind),
         TEST(command_check_outcome_notes_what_is_not_followed),
         TEST(command_check_outcome_knows_a_log_of_postfix_itself),
         TEST(command_check_outcome_loads_rules_and_notices),
