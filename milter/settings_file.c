@@ -324,6 +324,11 @@ static bool check_value(const struct reader *reader,
             "%s takes minutes, without quotes: write {5, 15, 30}", name);
     }
 
+    /* libconfuse takes nothing for 0 */
+    if (reader->key->type == CFGT_INT && token->text.length == 0) {
+        return settings_token_fail(&reader->scanner, token->line,
+                                   "%s takes a whole number: write one", name);
+    }
     if ((reader->key->type == CFGT_INT || is_number) &&
         is_odd_number(token->text)) {
         return settings_token_fail(
