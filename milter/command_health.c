@@ -421,7 +421,12 @@ static void tell_cache(struct health *health, const struct health_beat *beat)
     }
     command_duration(beat->cache_age_seconds > 0 ? beat->cache_age_seconds : 0,
                      age);
-    if (is_current) {
+    if (is_current && !health->answered) {
+        report(health, CHECK_WARN, "cache", json_of_cache(beat),
+               "was current at that heartbeat, %lld entries; without Redis "
+               "on_store_failure says what becomes of mail",
+               (long long)beat->cache_entries);
+    } else if (is_current) {
         report(health, CHECK_OK, "cache", json_of_cache(beat),
                "current, %lld entries in %lld KiB",
                (long long)beat->cache_entries,
