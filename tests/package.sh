@@ -150,14 +150,18 @@ before=$(sha256sum <"$root/etc/nixie/nixie.conf")
 echo state >"$root/var/lib/nixie/kept"
 check "it upgrades" inside apt-get install -y --no-install-recommends /next.deb
 check "a nixied that runs on is told with its number" old_runs
-kill "$(cat "$root/var/lib/nixie/lock")"
-wait "$started"
 check "the operator's configuration stays" \
     test "$before" = "$(sha256sum <"$root/etc/nixie/nixie.conf")"
 inside postconf -e smtpd_milters=unix:nixie/milter.sock
 check "it is removed" inside apt-get remove -y nixie
-check "whoever removes it is told of main.cf" \
-    grep -q 'smtpd_milters still names nixie' "$folder/told"
+told_at_removal() {
+    grep -q 'smtpd_milters still names nixie' "$folder/told" &&
+        grep -q "no systemd stops it: kill $(cat "$root/var/lib/nixie/lock")," \
+            "$folder/told"
+}
+check "whoever removes it is told of main.cf and of what runs" told_at_removal
+kill "$(cat "$root/var/lib/nixie/lock")"
+wait "$started"
 check "configuration and state stay" test -e "$root/etc/nixie/nixie.conf" -a \
     -e "$root/var/lib/nixie/kept"
 check "it comes back" inside apt-get install -y --no-install-recommends /nixie.deb
