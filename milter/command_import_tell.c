@@ -130,8 +130,8 @@ static void tell_bulk(const struct import *import)
         (unsigned long long)import->bulk_for_all,
         import->dry_run ? "would stop" : "now stop",
         import->dry_run ? ""
-                        : "; nixie suppress release --origin sparkpost takes "
-                          "these back");
+                        : "; nixie suppress release --since 2000-01-01 "
+                          "--origin sparkpost takes all of SparkPost's back");
 }
 
 void import_tell(struct import *import)

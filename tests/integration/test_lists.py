@@ -227,14 +227,18 @@ def test_rows_about_bulk_mail_alone_are_told(stack, name, clean, tmp_path):
          "non_transactional": True})))
     for file, count in ((path, 2), (old, 1)):
         done = stack.nixied.tool("--json", "suppress", "import",
-                                     "--dry-run", str(file))
+                                 "--dry-run", str(file))
         assert json.loads(done.stdout)["bulk_for_all"] == count
         assert (f"rows={count} are non_transactional, about bulk mail alone,"
                 " and would stop all mail") in done.stderr.decode()
         assert b"--bulk-scope" in done.stderr
     assert not content(stack)
+    told = stack.nixied.tool("suppress", "import", str(path)).stderr.decode()
+    remedy = told.split("; nixie ")[1].split(" takes all")[0].split()
+    run(stack, *remedy)
+    assert not content(stack)
     done = stack.nixied.tool("--json", "suppress", "import",
-                                 "--bulk-scope", "news", str(path))
+                             "--bulk-scope", "news", str(path))
     assert b"non_transactional" not in done.stderr
     assert {key for key in content(stack)} == {
         f"nixie:suppress:1@{name}.test".encode(),
