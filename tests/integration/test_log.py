@@ -13,6 +13,12 @@ from harness.load import Load
 from harness.wait import wait_until
 
 
+def files_of(stack):
+    """The files of the event log, without the lock beside them."""
+    return sorted(name for name in os.listdir(stack.nixied.log_folder)
+                  if not name.startswith("."))
+
+
 def test_a_hundred_rotations_under_load_lose_no_line(stack_maker):
     stack = stack_maker()
     stack.suppress("@shut.test")
@@ -23,7 +29,7 @@ def test_a_hundred_rotations_under_load_lose_no_line(stack_maker):
                        "an event in the new file")
             stack.nixied.rotate()
     load.check_all()
-    names = sorted(os.listdir(stack.nixied.log_folder))
+    names = files_of(stack)
     assert len(names) == 101
     shape = re.compile(r"events\.jsonl(\.[0-9]{8}T[0-9]{6}Z\.[0-9]+)?$")
     assert all(shape.fullmatch(name) for name in names), names
@@ -58,7 +64,7 @@ def test_rotation_after_a_rename_by_logrotate(stack_maker):
         wait_until(path.exists, "a new file", 5)
     stack.send(["last@example.com"])
     stack.log.wait(recipient="last@example.com")
-    assert len(os.listdir(stack.nixied.log_folder)) == 6
+    assert len(files_of(stack)) == 6
 
 
 def test_file_without_an_event_is_not_rotated(stack_maker):
@@ -73,7 +79,7 @@ def test_file_without_an_event_is_not_rotated(stack_maker):
                "the configuration is read again")
     stack.send(["two@example.com"])
     stack.log.wait(recipient="two@example.com")
-    assert len(os.listdir(stack.nixied.log_folder)) == 2
+    assert len(files_of(stack)) == 2
 
 
 def test_log_folder_renamed_away_loses_nothing(stack_maker):
