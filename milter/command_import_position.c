@@ -175,6 +175,10 @@ void import_position_save(struct import *import, bool at_once)
         return;
     }
     import->saved_ms = now_ms;
+    /* the next run passes over what is reported: let it be in the file */
+    if (import->bad != NULL) {
+        (void)fflush(import->bad); /* a fault is told at the end */
+    }
     if (!save(import) && !import->told_position) {
         import->told_position = true;
         command_complain(import->call,

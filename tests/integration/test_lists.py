@@ -270,12 +270,14 @@ def test_an_empty_file_is_told(stack, clean, tmp_path):
 def test_interrupted_import_goes_on(stack, name, clean, tmp_path):
     path = tmp_path / "list.csv"
     count = 20000
-    path.write_text("email\n" + "".join(f"u{i}@{name}.test\n"
-                                        for i in range(count)))
+    path.write_text("email\n" + "".join(
+        f"u{i}@{name}.test\n" if i % 1000 else "no mailbox\n"
+        for i in range(count)))
     position = tmp_path / "position"
+    report = tmp_path / "bad.txt"
     words = [str(build_folder() / "nixie"), "-c", str(stack.nixied.config),
              "--json", "suppress", "import", "--resume", str(position),
-             str(path)]
+             "--bad", str(report), str(path)]
     for number, status in ((signal.SIGKILL, -9), (signal.SIGINT, 2)):
         with subprocess.Popen(words, stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE) as process:
@@ -288,13 +290,19 @@ def test_interrupted_import_goes_on(stack, name, clean, tmp_path):
         offset = json.loads(position.read_text())["offset"]
         assert 0 < offset < path.stat().st_size
     done = subprocess.run(words, stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE, check=True)
+                          stderr=subprocess.PIPE, check=False)
+    assert done.returncode == 1  # rows were bad
     assert b"goes on behind line" in done.stderr
     told = json.loads(done.stdout)
+    bad = {f"line {i + 2}" for i in range(0, count, 1000)}
     assert told["rows"] >= count
-    assert told["added"] + told["unchanged"] == told["rows"]
+    assert told["bad"] >= len(bad)
+    assert told["added"] + told["unchanged"] + told["bad"] == told["rows"]
+    assert {line.split(":")[0]
+            for line in report.read_text().splitlines()} == bad
     assert not position.exists()
-    wait_until(lambda: len(content(stack)) == count, "all are there", 20)
+    wait_until(lambda: len(content(stack)) == count - len(bad),
+               "all are there", 20)
     stack.settle()
 
 
