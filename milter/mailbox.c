@@ -41,12 +41,12 @@ static struct text text_behind(struct text text, const char *byte)
 
 static const char *text_first(struct text text, char byte)
 {
-    return text.length == 0 ? NULL : memchr(text.bytes, byte, text.length);
+    return text.bytes == NULL ? NULL : memchr(text.bytes, byte, text.length);
 }
 
 static const char *text_last(struct text text, char byte)
 {
-    return text.length == 0 ? NULL : memrchr(text.bytes, byte, text.length);
+    return text.bytes == NULL ? NULL : memrchr(text.bytes, byte, text.length);
 }
 
 static bool local_needs_quotes(struct text local)
