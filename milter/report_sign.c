@@ -4,39 +4,92 @@
 
 #include <string.h>
 
+/* Most headers of most mail are none of these: their length tells. */
+#define NAME(literal)                                                          \
+    {                                                                          \
+        (literal), sizeof(literal) - 1                                         \
+    }
+
 static const struct header_row {
-    const char *name;
+    struct text name;
     enum report_header header;
 } headers[] = {
-    {"from", REPORT_HEADER_FROM},
-    {"to", REPORT_HEADER_TO},
-    {"subject", REPORT_HEADER_SUBJECT},
-    {"content-type", REPORT_HEADER_TYPE},
-    {"content-transfer-encoding", REPORT_HEADER_ENCODING},
-    {"return-path", REPORT_HEADER_RETURN_PATH},
-    {"x-failed-recipients", REPORT_HEADER_FAILED},
-    {"auto-submitted", REPORT_HEADER_AUTO},
-    {"precedence", REPORT_HEADER_PRECEDENCE},
-    {"list-id", REPORT_HEADER_LIST},
-    {"list-unsubscribe", REPORT_HEADER_LIST},
-    {"in-reply-to", REPORT_HEADER_ANSWER},
-    {"x-autoreply", REPORT_HEADER_RESPONDER},
-    {"x-autorespond", REPORT_HEADER_RESPONDER},
-    {"x-auto-reply-from", REPORT_HEADER_RESPONDER},
-    {"x-mail-autoreply", REPORT_HEADER_RESPONDER},
-    {"x-vacation", REPORT_HEADER_RESPONDER},
-    {"date", REPORT_HEADER_DATE},
+    {NAME("from"), REPORT_HEADER_FROM},
+    {NAME("to"), REPORT_HEADER_TO},
+    {NAME("subject"), REPORT_HEADER_SUBJECT},
+    {NAME("content-type"), REPORT_HEADER_TYPE},
+    {NAME("content-transfer-encoding"), REPORT_HEADER_ENCODING},
+    {NAME("return-path"), REPORT_HEADER_RETURN_PATH},
+    {NAME("x-failed-recipients"), REPORT_HEADER_FAILED},
+    {NAME("auto-submitted"), REPORT_HEADER_AUTO},
+    {NAME("precedence"), REPORT_HEADER_PRECEDENCE},
+    {NAME("list-id"), REPORT_HEADER_LIST},
+    {NAME("list-unsubscribe"), REPORT_HEADER_LIST},
+    {NAME("in-reply-to"), REPORT_HEADER_ANSWER},
+    {NAME("x-autoreply"), REPORT_HEADER_RESPONDER},
+    {NAME("x-autorespond"), REPORT_HEADER_RESPONDER},
+    {NAME("x-auto-reply-from"), REPORT_HEADER_RESPONDER},
+    {NAME("x-mail-autoreply"), REPORT_HEADER_RESPONDER},
+    {NAME("x-vacation"), REPORT_HEADER_RESPONDER},
+    {NAME("date"), REPORT_HEADER_DATE},
 };
 
 enum report_header report_sign_header(struct text name)
 {
     for (size_t i = 0; i < sizeof headers / sizeof headers[0]; i++) {
-        if (report_text_equals(name, headers[i].name)) {
+        if (name.length == headers[i].name.length &&
+            report_text_begins(name, headers[i].name.bytes)) {
             return headers[i].header;
         }
     }
     return REPORT_HEADER_OTHER;
 }
+
+/* --- words in a text ---------------------------------------------------- */
+
+#define PAIRS 1024
+
+/* A text, lower case, and about which bytes stand side by side in it. */
+struct searched {
+    struct text lower;
+    bool has_pair[PAIRS];
+};
+
+static size_t pair_of(char first, char second)
+{
+    return ((size_t)(unsigned char)first << 3 ^ (unsigned char)second) % PAIRS;
+}
+
+static void search_in(struct searched *searched, struct text lower)
+{
+    searched->lower = lower;
+    memset(searched->has_pair, false, sizeof searched->has_pair);
+    for (size_t i = 1; i < lower.length; i++) {
+        searched->has_pair[pair_of(lower.bytes[i - 1], lower.bytes[i])] = true;
+    }
+}
+
+/* Two pairs dismiss nearly all words of a list; all have two bytes. */
+static bool may_have(const struct searched *searched, const char *word)
+{
+    return searched->has_pair[pair_of(word[0], word[1])] &&
+           (word[2] == '\0' || searched->has_pair[pair_of(word[1], word[2])]);
+}
+
+static bool has_any(const struct searched *searched, const char *const *words,
+                    size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (may_have(searched, words[i]) &&
+            report_text_find_exact(searched->lower, words[i]) !=
+                REPORT_TEXT_NOWHERE) {
+            return true;
+        }
+    }
+    return false;
+}
+#define HAS_ANY(searched, words)                                               \
+    has_any((searched), (words), sizeof(words) / sizeof((words)[0]))
 
 /* --- who sends it ------------------------------------------------------ */
 
@@ -222,21 +275,12 @@ static const char *const request_subjects[] = {
     "su pedido",
 };
 
-static bool has_any(struct text lower, const char *const *words, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (report_text_find_exact(lower, words[i]) != REPORT_TEXT_NOWHERE) {
-            return true;
-        }
-    }
-    return false;
-}
-#define HAS_ANY(text, words)                                                   \
-    has_any((text), (words), sizeof(words) / sizeof((words)[0]))
-
 bool report_sign_is_daemon(struct report_memory *memory, struct text from)
 {
-    return HAS_ANY(report_text_lower(memory, from), daemons);
+    struct searched searched;
+
+    search_in(&searched, report_text_lower(memory, from));
+    return HAS_ANY(&searched, daemons);
 }
 
 /* --- judging ----------------------------------------------------------- */
@@ -248,13 +292,14 @@ static bool is_null_path(struct text path)
             report_text_find(path, "mailer-daemon") != REPORT_TEXT_NOWHERE);
 }
 
-static bool is_automatic(const struct report_signs *signs)
+static bool is_automatic(const struct report_signs *signs,
+                         const struct searched *subject)
 {
     struct text automatic = signs->values[REPORT_HEADER_AUTO];
 
     return signs->values[REPORT_HEADER_RESPONDER].bytes != NULL ||
            report_text_find(automatic, "vacation") != REPORT_TEXT_NOWHERE ||
-           HAS_ANY(signs->subject, automatic_subjects);
+           HAS_ANY(subject, automatic_subjects);
 }
 
 static bool is_bulk(const struct report_signs *signs)
@@ -285,12 +330,13 @@ static bool is_answer(const struct report_signs *signs)
 }
 
 /* A subject of success or of a request, in front of words about bounces. */
-static bool is_other_notice(const struct report_signs *signs)
+static bool is_other_notice(const struct report_signs *signs,
+                            const struct searched *subject)
 {
-    return HAS_ANY(signs->subject, success_subjects) ||
+    return HAS_ANY(subject, success_subjects) ||
            report_text_begins(signs->subject, "delivered:") ||
            report_text_begins(signs->subject, "relayed:") ||
-           (!signs->daemon && HAS_ANY(signs->subject, request_subjects));
+           (!signs->daemon && HAS_ANY(subject, request_subjects));
 }
 
 static enum report_strength strength_of(const struct report_signs *signs)
@@ -311,21 +357,24 @@ static enum report_strength strength_of(const struct report_signs *signs)
 void report_sign_judge(struct report_signs *signs, struct report_memory *memory,
                        bool null_sender)
 {
+    struct searched subject;
+
     report_mime_entity(signs->values[REPORT_HEADER_TYPE],
                        signs->values[REPORT_HEADER_ENCODING], &signs->entity);
     signs->subject = report_text_lower(
         memory,
         report_mime_words(memory, signs->values[REPORT_HEADER_SUBJECT]));
+    search_in(&subject, signs->subject);
     signs->null_sender =
         null_sender || is_null_path(signs->values[REPORT_HEADER_RETURN_PATH]);
     signs->daemon =
         report_sign_is_daemon(memory, signs->values[REPORT_HEADER_FROM]);
-    signs->subject_bounces = HAS_ANY(signs->subject, bounce_subjects);
+    signs->subject_bounces = HAS_ANY(&subject, bounce_subjects);
     signs->subject_delays =
-        signs->subject_bounces && HAS_ANY(signs->subject, delay_subjects);
-    signs->automatic = is_automatic(signs);
+        signs->subject_bounces && HAS_ANY(&subject, delay_subjects);
+    signs->automatic = is_automatic(signs, &subject);
     signs->bulk = is_bulk(signs);
     signs->answers = is_answer(signs);
-    signs->other_notice = is_other_notice(signs);
+    signs->other_notice = is_other_notice(signs, &subject);
     signs->strength = strength_of(signs);
 }
