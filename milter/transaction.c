@@ -150,34 +150,38 @@ static bool begins(const char *value, const char *word)
            0;
 }
 
-static bool tells_bulk(const char *name, const char *value)
+/* Its length dismisses most. */
+static bool is_named(struct text name, const char *other)
 {
-    static const char *const lists[] = {"List-Id", "List-Post",
-                                        "List-Unsubscribe"};
+    return name.length == strlen(other) &&
+           strncasecmp(name.bytes, other, name.length) == 0;
+}
 
-    for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) {
-        if (strcasecmp(name, lists[i]) == 0) {
-            return true;
-        }
+static bool tells_bulk(struct text name, const char *value)
+{
+    if (is_named(name, "List-Id") || is_named(name, "List-Post") ||
+        is_named(name, "List-Unsubscribe")) {
+        return true;
     }
-    if (strcasecmp(name, "Precedence") == 0) {
+    if (is_named(name, "Precedence")) {
         return begins(value, "bulk") || begins(value, "list") ||
                begins(value, "junk");
     }
-    return strcasecmp(name, "Auto-Submitted") == 0 && !begins(value, "no");
+    return is_named(name, "Auto-Submitted") && !begins(value, "no");
 }
 
 void transaction_header(struct transaction *transaction, const char *name,
                         const char *value)
 {
+    const struct text given = text_of(name);
+
     /* name: value CRLF */
-    transaction->seen_size += (int64_t)(strlen(name) + strlen(value) + 4);
-    if (transaction->message_id_length == 0 &&
-        strcasecmp(name, "Message-ID") == 0) {
+    transaction->seen_size += (int64_t)(given.length + strlen(value) + 4);
+    if (transaction->message_id_length == 0 && is_named(given, "Message-ID")) {
         take_message_id(transaction, value);
     }
-    transaction->bulk = transaction->bulk || tells_bulk(name, value);
-    transaction->trace_headers += trace_is_header(text_of(name));
+    transaction->bulk = transaction->bulk || tells_bulk(given, value);
+    transaction->trace_headers += trace_is_header(given);
 }
 
 void transaction_set_message_id(struct transaction *transaction,
