@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -28,8 +29,8 @@
 
 /* What the daemon of these tests does with an event. */
 struct daemon {
-    int events;
-    char seen[8][64]; /* the pattern of each */
+    atomic_int events; /* whoever has seen it rise sees the rest too */
+    char seen[8][64];  /* the pattern of each */
     char note[512];
     struct event last; /* its texts are gone by then: not looked at */
     bool refuses;
@@ -176,11 +177,11 @@ static void control_send_tells_log_from_redis(void **state)
 
 /* Logs what it gets, and has applied it when it is asked about the last. */
 struct counting_daemon {
-    size_t events;
+    _Atomic size_t events;
     size_t refused; /* this one, counted from 0 */
-    size_t asked;
-    int patience_ms; /* of the latest question */
-    int64_t applied; /* up to this seq */
+    _Atomic size_t asked;
+    _Atomic int patience_ms; /* of the latest question */
+    int64_t applied;         /* up to this seq */
 };
 
 static bool count_event(void *context, struct event *event,
@@ -189,7 +190,7 @@ static bool count_event(void *context, struct event *event,
     struct counting_daemon *daemon = context;
     char pattern[32];
 
-    (void)snprintf(pattern, sizeof pattern, "u%zu@", daemon->events);
+    (void)snprintf(pattern, sizeof pattern, "u%zu@", (size_t)daemon->events);
     assert_true(text_is(event->suppression_pattern, pattern));
     if (daemon->events == daemon->refused) {
         error_set(error, "the disk is full");
