@@ -324,8 +324,8 @@ struct text report_text_mailbox(struct report_memory *memory, struct text value)
            strchr(".>", address.bytes[address.length - 1]) != NULL) {
         address.length--; /* a bracket whose other half is missing too */
     }
-    at = address.length == 0 ? NULL
-                             : memrchr(address.bytes, '@', address.length);
+    at = address.bytes == NULL ? NULL
+                               : memrchr(address.bytes, '@', address.length);
     if (at == NULL || at == address.bytes ||
         at + 1 == address.bytes + address.length ||
         address.length > LOCAL_MAX + DOMAIN_MAX) {

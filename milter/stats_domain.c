@@ -51,7 +51,7 @@ static void take_field(struct reading *reading, struct text field,
                        struct text value)
 {
     const char *bar =
-        field.length == 0 ? NULL : memrchr(field.bytes, '|', field.length);
+        field.bytes == NULL ? NULL : memrchr(field.bytes, '|', field.length);
     struct tally *tally = NULL;
     enum reason reason = REASON_UNDETERMINED;
     struct text word;
