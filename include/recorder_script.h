@@ -85,8 +85,12 @@ bool recorder_script_send(struct recorder_script *script,
                           const struct recorder_owner *owner,
                           const struct recorder_call *call);
 
-/* Of the reply to it. */
-void recorder_script_result(const redisReply *reply,
+/*
+ * Of the reply to it. An effect that stands for several, see recorder_merge.h,
+ * is refused once.
+ */
+void recorder_script_result(struct recorder_script *script,
+                            const redisReply *reply,
                             const struct recorder_call *call,
                             struct recorder_result *result);
 

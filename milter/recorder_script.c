@@ -1,5 +1,7 @@
 #include "recorder_script.h"
 
+#include "recorder_merge.h"
+
 #include <glib.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -283,6 +285,7 @@ row_of(const struct window_operation *operation)
 }
 
 struct recorder_script {
+    struct recorder_merge *merge;
     gchar *text;
     char sha1[41];
     const char **arguments;
@@ -327,6 +330,11 @@ struct recorder_script *recorder_script_new(void)
     if (script == NULL) {
         return NULL;
     }
+    script->merge = recorder_merge_new();
+    if (script->merge == NULL) {
+        free(script);
+        return NULL;
+    }
     script->text = g_strconcat(script_begin, script_basic, script_tests,
                                script_others, script_end, NULL);
     /* EVALSHA takes the SHA-1 as the name of a script: no secret */
@@ -341,6 +349,7 @@ void recorder_script_free(struct recorder_script *script)
     if (script == NULL) {
         return;
     }
+    recorder_merge_free(script->merge);
     g_free(script->text);
     free(script->arguments);
     free(script->lengths);
@@ -388,71 +397,67 @@ static bool is_next_key(const struct text *key, struct text next)
     return key->bytes != next.bytes || key->length != next.length;
 }
 
-static size_t put_keys(struct recorder_script *script,
-                       const struct recorder_call *call)
+static size_t put_keys(struct recorder_script *script)
 {
-    const struct window_part *part = call->first;
     struct text key = {NULL, 0};
-    size_t count = 0;
+    size_t put_before = 0;
+    size_t count;
+    const struct merged_operation *merged =
+        recorder_merge_operations(script->merge, &count);
 
-    for (size_t i = 0; i < call->parts; i++, part = part->next) {
-        for (size_t j = 0; j < part->count; j++) {
-            if (is_next_key(&key, part->operations[j].key)) {
-                key = part->operations[j].key;
-                put(script, key);
-                count++;
-            }
+    for (size_t i = 0; i < count; i++) {
+        if (is_next_key(&key, merged[i].operation->key)) {
+            key = merged[i].operation->key;
+            put(script, key);
+            put_before++;
         }
     }
-    return count;
+    return put_before;
 }
 
 /* Each command with the first key that it may be run on; how many. */
-static size_t put_rights(struct recorder_script *script,
-                         const struct recorder_call *call)
+static size_t put_rights(struct recorder_script *script)
 {
-    const struct window_part *part = call->first;
     unsigned put_before = 0;
-    size_t count = 0;
+    size_t rights = 0;
+    size_t count;
+    const struct merged_operation *merged =
+        recorder_merge_operations(script->merge, &count);
 
-    for (size_t i = 0; i < call->parts; i++, part = part->next) {
-        for (size_t j = 0; j < part->count; j++) {
-            const struct window_operation *operation = &part->operations[j];
-            unsigned wanted = row_of(operation)->commands & ~put_before;
+    for (size_t i = 0; i < count; i++) {
+        const struct window_operation *operation = merged[i].operation;
+        unsigned wanted = row_of(operation)->commands & ~put_before;
 
-            put_before |= wanted;
-            for (unsigned command = 0; wanted != 0; command++) {
-                if ((wanted & BIT(command)) != 0) {
-                    put_string(script, command_words[command]);
-                    put(script, operation->key);
-                    count++;
-                }
-                wanted &= ~BIT(command);
+        put_before |= wanted;
+        for (unsigned command = 0; wanted != 0; command++) {
+            if ((wanted & BIT(command)) != 0) {
+                put_string(script, command_words[command]);
+                put(script, operation->key);
+                rights++;
             }
+            wanted &= ~BIT(command);
         }
     }
-    return count;
+    return rights;
 }
 
-static void put_operations(struct recorder_script *script,
-                           const struct recorder_call *call)
+static void put_operations(struct recorder_script *script)
 {
-    const struct window_part *part = call->first;
     struct text key = {NULL, 0};
+    size_t count;
+    const struct merged_operation *merged =
+        recorder_merge_operations(script->merge, &count);
 
-    for (size_t i = 0; i < call->parts; i++, part = part->next) {
-        for (size_t j = 0; j < part->count; j++) {
-            const struct window_operation *operation = &part->operations[j];
+    for (size_t i = 0; i < count; i++) {
+        const struct window_operation *operation = merged[i].operation;
 
-            if (is_next_key(&key, operation->key)) {
-                key = operation->key;
-                put_string(script, "key");
-            }
-            put_string(script,
-                       row_of(operation)->word + !operation->conditional);
-            put(script, operation->field);
-            put(script, operation->value);
+        if (is_next_key(&key, operation->key)) {
+            key = operation->key;
+            put_string(script, "key");
         }
+        put_string(script, row_of(operation)->word + !operation->conditional);
+        put(script, operation->field);
+        put(script, merged[i].value);
     }
 }
 
@@ -470,6 +475,7 @@ bool recorder_script_send(struct recorder_script *script,
     /* a key and "key", word, field, value for each; the eight before, and
      * the rights */
     if (!reserve(script, 8 + 2 * COMMANDS + 5 * call->operations) ||
+        !recorder_merge_call(script->merge, call) ||
         !store_key_history(owner->prefix, call->bucket, STORE_CHECKPOINT,
                            text_of(NULL), &checkpoint)) {
         return false;
@@ -481,7 +487,7 @@ bool recorder_script_send(struct recorder_script *script,
     put_string(script, form == SCRIPT_EVAL ? script->text : script->sha1);
     put_string(script, ""); /* how many keys: known below */
     put(script, (struct text){checkpoint.text, checkpoint.length});
-    count = 1 + put_keys(script, call);
+    count = 1 + put_keys(script);
     (void)snprintf(keys, sizeof keys, "%zu", count);
     script->arguments[2] = keys;
     script->lengths[2] = strlen(keys);
@@ -490,27 +496,28 @@ bool recorder_script_send(struct recorder_script *script,
     put_string(script, last);
     rights_at = script->count;
     put_string(script, ""); /* as above */
-    count = put_rights(script, call);
+    count = put_rights(script);
     (void)snprintf(rights, sizeof rights, "%zu", count);
     script->arguments[rights_at] = rights;
     script->lengths[rights_at] = strlen(rights);
-    put_operations(script, call);
+    put_operations(script);
     return redis_link_command(link, script->count, script->arguments,
                               script->lengths);
 }
 
+/* Made once more, as other calls were sent meanwhile. */
 static const struct window_operation *
-operation_at(const struct recorder_call *call, size_t index)
+operation_at(struct recorder_script *script, const struct recorder_call *call,
+             size_t index)
 {
-    const struct window_part *part = call->first;
+    const struct merged_operation *merged;
+    size_t count;
 
-    for (size_t i = 0; i < call->parts; i++, part = part->next) {
-        if (index < part->count) {
-            return &part->operations[index];
-        }
-        index -= part->count;
+    if (!recorder_merge_call(script->merge, call)) {
+        return NULL;
     }
-    return NULL;
+    merged = recorder_merge_operations(script->merge, &count);
+    return index < count ? merged[index].operation : NULL;
 }
 
 static bool is_string(const redisReply *reply)
@@ -539,7 +546,8 @@ void recorder_refusal_add(struct recorder_refusal *refusal,
 }
 
 /* Three elements: how many, the number of the first, why. */
-static void read_refusal(redisReply *const *elements,
+static void read_refusal(struct recorder_script *script,
+                         redisReply *const *elements,
                          const struct recorder_call *call,
                          struct recorder_refusal *refusal)
 {
@@ -549,14 +557,15 @@ static void read_refusal(redisReply *const *elements,
         elements[1]->integer < 1 || !is_string(elements[2])) {
         return;
     }
-    operation = operation_at(call, (size_t)elements[1]->integer - 1);
+    operation = operation_at(script, call, (size_t)elements[1]->integer - 1);
     if (operation != NULL) {
         recorder_refusal_add(refusal, operation, text_in(elements[2]));
     }
     refusal->count = (uint64_t)elements[0]->integer;
 }
 
-void recorder_script_result(const redisReply *reply,
+void recorder_script_result(struct recorder_script *script,
+                            const redisReply *reply,
                             const struct recorder_call *call,
                             struct recorder_result *result)
 {
@@ -567,8 +576,8 @@ void recorder_script_result(const redisReply *reply,
     }
     if (text_is(text_in(reply->element[0]), "OK") && reply->elements == 7) {
         result->outcome = OUTCOME_APPLIED;
-        read_refusal(reply->element + 1, call, &result->dead);
-        read_refusal(reply->element + 4, call, &result->lost);
+        read_refusal(script, reply->element + 1, call, &result->dead);
+        read_refusal(script, reply->element + 4, call, &result->lost);
     } else if (text_is(text_in(reply->element[0]), "ELSEWHERE") &&
                is_string(reply->element[1])) {
         result->outcome = OUTCOME_ELSEWHERE;

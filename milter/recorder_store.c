@@ -443,7 +443,7 @@ static enum store_result read_call(struct recorder_store *store,
     if (reply == NULL) {
         return STORE_LOST;
     }
-    recorder_script_result(reply, call, result);
+    recorder_script_result(store->script, reply, call, result);
     if (reply->type == REDIS_REPLY_ERROR && forbids_scripts(reply)) {
         forbid_scripts(store, reply);
     } else if (redis_fault_of(reply) == REDIS_FAULT_NOSCRIPT) {
