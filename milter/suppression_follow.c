@@ -3,6 +3,7 @@
 #include "clock.h"
 #include "redis_link.h"
 #include "store_key.h"
+#include "suppression_database.h"
 #include "suppression_follow_begin.h"
 #include "suppression_names.h"
 #include "text.h"
@@ -26,20 +27,18 @@
  * way there, or a busy machine.
  */
 #define SCAN_STEP_MAX_US 2000
-/*
- * The list is read again each hour, while the cache stays current: SWAPDB
- * names no keys.
- */
+/* The list is read again each hour, while the cache stays current. */
 #define SCAN_AGAIN_US  (INT64_C(3600) * 1000000)
 #define SCAN_UNHURRIED 10 /* times as long between two steps */
 
-enum question { NOTHING, NAMES, SCAN, PING };
+enum question { NOTHING, NAMES, SCAN, DATABASE, PING };
 
 struct suppression_follow {
     struct suppression_follow_options options;
     struct redis_link *naming; /* where Redis names keys */
     struct redis_link *asking;
-    uint64_t era;                    /* of the endpoint */
+    uint64_t era; /* of the endpoint */
+    struct suppression_database database;
     char pattern[PATTERN_SIZE];      /* of SCAN */
     char prefixes[2][PATTERN_SIZE];  /* of the two lists, without colon */
     struct suppression_names *asked; /* questions, in order */
@@ -170,6 +169,7 @@ static void begin_scan(struct suppression_follow *follow)
 static void begin_load(struct suppression_follow *follow)
 {
     follow->options.load_begins(follow->options.context);
+    suppression_database_forget(&follow->database);
     begin_scan(follow);
     follow->loading = true;
     /* what is on its way may tell of keys that are no more */
@@ -385,6 +385,12 @@ take_answer(struct suppression_follow *follow, const redisReply *reply,
         return take_existence(follow, reply, error);
     case SCAN:
         return take_page(follow, reply, error);
+    case DATABASE:
+        if (!follow->is_old &&
+            suppression_database_take(&follow->database, reply)) {
+            begin_load(follow); /* SWAPDB names no keys */
+        }
+        return SUPPRESSION_FOLLOW_GOES_ON;
     case PING:
         return reply->type == REDIS_REPLY_STATUS || is_echo(reply)
                    ? SUPPRESSION_FOLLOW_GOES_ON
@@ -449,6 +455,15 @@ static bool ask_names(struct suppression_follow *follow)
     return asked;
 }
 
+static bool ask_database(struct suppression_follow *follow)
+{
+    follow->question = DATABASE;
+    follow->awaited++;
+    follow->asked_us = clock_monotonic_us();
+    return suppression_database_ask(&follow->database, follow->asking,
+                                    follow->asked_us / 1000);
+}
+
 static bool ask_page(struct suppression_follow *follow)
 {
     const char *argv[] = {"SCAN",          follow->cursor, "MATCH",
@@ -481,6 +496,9 @@ static bool ask(struct suppression_follow *follow)
 
     if (follow->question != NOTHING) {
         return true;
+    }
+    if (suppression_database_is_due(&follow->database, clock_monotonic_ms())) {
+        return ask_database(follow);
     }
     if (!follow->scanning && clock_monotonic_us() >= follow->next_scan_us) {
         begin_scan(follow); /* the first page in the next turn */
@@ -602,6 +620,7 @@ suppression_follow_open(struct suppression_follow *follow, int64_t deadline_ms,
     enum suppression_follow_result result;
 
     follow->era = redis_endpoint_era(follow->options.endpoint);
+    suppression_database_begin(&follow->database, follow->options.key_prefix);
     result = suppression_follow_begin(&pair, deadline_ms, error);
     if (result == SUPPRESSION_FOLLOW_GOES_ON) {
         follow->options.connected(follow->options.context,

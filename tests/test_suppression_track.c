@@ -529,6 +529,56 @@ static void await_heard(struct heard *heard, const unsigned *of, unsigned count)
     }
 }
 
+static void hold_loads(const struct suppression *list, uint64_t loads, int ms)
+{
+    int64_t end_ms = clock_monotonic_ms() + ms;
+
+    while (clock_monotonic_ms() < end_ms) {
+        assert_int_equal(state_of(list).loads, loads);
+        yield_a_moment();
+    }
+}
+
+static void track_notices_that_databases_were_swapped(void **state)
+{
+    struct world *world = *state;
+    struct suppression *list;
+    uint64_t loads;
+
+    world_operate(world, "SET nixie:suppress:old@example.org x");
+    list = tracked(world->endpoint, ROOMY, NULL);
+    await_load(list, 1);
+    world_operate(world, "SWAPDB 0 1"); /* to one without a token */
+    (void)await_result(list, "old@example.org", SUPPRESSION_ABSENT);
+    await_load(list, 2);
+    world_operate(world, "SET nixie:suppress:new@example.org x");
+    (void)await_result(list, "new@example.org", SUPPRESSION_FOUND);
+    loads = state_of(list).loads;
+    world_operate(world, "SWAPDB 0 1"); /* and to one with another */
+    assert_true(await_result(list, "old@example.org", SUPPRESSION_FOUND) <
+                3000);
+    await_load(list, loads + 1);
+    hold_loads(list, loads + 1, 1200); /* it is known again, for good */
+    suppression_free(list);
+}
+
+static void track_makes_one_token_for_all(void **state)
+{
+    struct world *world = *state;
+    struct suppression *lists[4];
+
+    for (size_t i = 0; i < 4; i++) {
+        lists[i] = tracked(world->endpoint, ROOMY, NULL);
+    }
+    for (size_t i = 0; i < 4; i++) {
+        await_load(lists[i], 1);
+    }
+    for (size_t i = 0; i < 4; i++) {
+        hold_loads(lists[i], 1, 400);
+        suppression_free(lists[i]);
+    }
+}
+
 static void track_tells_its_listener_what_changed(void **state)
 {
     struct world *world = *state;
@@ -716,6 +766,8 @@ int main(void)
         WITH_EMPTY(track_is_off_where_redis_refuses_it),
         WITH_EMPTY(track_needs_no_more_than_its_rights),
         WITH_EMPTY(track_survives_a_server_that_misbehaves),
+        WITH_EMPTY(track_notices_that_databases_were_swapped),
+        WITH_EMPTY(track_makes_one_token_for_all),
         WITH_EMPTY(track_tells_its_listener_what_changed),
         WITH_EMPTY(track_shows_no_state_older_than_50_ms),
     };

@@ -47,7 +47,7 @@ def test_redis_restarted_without_its_data_is_rebuilt(stack_maker):
         stack.nixied.rotate()
     stack.settle()
     stack.redis.restart()
-    assert stack.redis.keys() == []
+    assert set(stack.redis.keys()) <= {b"nixie:{00}:database"}
     stack.send(["unknown@example.com"])
     stack.settle()
     assert stack.history("unknown@example.com")["rejections"] == "4"
