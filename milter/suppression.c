@@ -27,6 +27,7 @@ struct question {
     const char *scope;                /* NULL: only the lists for all */
     struct mailbox_pattern pseudonym; /* as exact; of no kind: there is none */
     size_t patterns;
+    size_t first; /* the first that there is, says the cache; or SIZE_MAX */
 };
 
 static void add_pseudonym(struct question *question,
@@ -71,6 +72,7 @@ static void begin_question(struct question *question, const char *key_prefix,
     question->key_prefix = key_prefix;
     question->mailbox = mailbox;
     question->scope = NULL;
+    question->first = SIZE_MAX;
     question->pseudonym.kind = MAILBOX_PATTERN_INVALID;
     add_pseudonym(question, pseudonyms, forgotten);
     question->patterns = mailbox_candidates(mailbox);
@@ -146,19 +148,22 @@ static bool queue(const struct lookup *lookup, const char *verb,
     return redis_link_command(lookup->link, 2 + count, argv, lengths);
 }
 
-static bool queue_types(const struct lookup *lookup,
-                        const struct question *question, size_t *asked,
-                        struct error *error)
+/* From that one on, or it only; how many. SIZE_MAX with error: no memory. */
+static size_t queue_types(const struct lookup *lookup,
+                          const struct question *question, size_t from,
+                          bool only, struct error *error)
 {
     struct suppression_entry entry;
+    size_t asked = 0;
 
-    for (*asked = 0; candidate(question, *asked, &entry); (*asked)++) {
+    while ((asked == 0 || !only) && candidate(question, from + asked, &entry)) {
         if (!queue(lookup, "TYPE", &entry, NULL, 0)) {
             error_set(error, "redis: out of memory");
-            return false;
+            return SIZE_MAX;
         }
+        asked++;
     }
-    return true;
+    return asked;
 }
 
 /* The kind that TYPE tells; false with error when it tells something else. */
@@ -189,16 +194,19 @@ static bool read_kind(struct lookup *lookup, char kind[16], struct error *error)
 }
 
 /*
- * Asks all keys; *hit is the first that exists, or SIZE_MAX. False with error
- * when not all were answered.
+ * Asks all keys, or if it is not SIZE_MAX the one at `only`; *hit is the
+ * first that exists, or SIZE_MAX. False with error when not all were answered.
  */
 static bool find_hit(struct lookup *lookup, const struct question *question,
-                     size_t *hit, char hit_kind[16], struct error *error)
+                     size_t only, size_t *hit, char hit_kind[16],
+                     struct error *error)
 {
-    size_t asked;
+    const size_t from = only == SIZE_MAX ? 0 : only;
+    const size_t asked =
+        queue_types(lookup, question, from, only != SIZE_MAX, error);
 
     *hit = SIZE_MAX;
-    if (!queue_types(lookup, question, &asked, error)) {
+    if (asked == SIZE_MAX) {
         return false;
     }
     for (size_t i = 0; i < asked; i++) {
@@ -208,7 +216,7 @@ static bool find_hit(struct lookup *lookup, const struct question *question,
             return false;
         }
         if (*hit == SIZE_MAX && strcmp(kind, "none") != 0) {
-            *hit = i;
+            *hit = from + i;
             memcpy(hit_kind, kind, sizeof kind);
         }
     }
@@ -376,14 +384,22 @@ static enum suppression_result ask(struct lookup *lookup,
                                    struct suppression_entry *entry,
                                    struct error *error)
 {
-    /* an entry that goes between the two trips: another may decide then */
-    for (int attempt = 0; attempt < 2; attempt++) {
+    /*
+     * First the one that the cache names: those before it are as absent as a
+     * miss is. Then all, and again: an entry that goes between the two trips
+     * lets another decide.
+     */
+    for (int attempt = question->first == SIZE_MAX; attempt < 3; attempt++) {
+        size_t only = attempt == 0 ? question->first : SIZE_MAX;
         size_t hit;
 
         memset(entry, 0, sizeof *entry);
         if (!redis_link_open(lookup->link, lookup->deadline_ms, error) ||
-            !find_hit(lookup, question, &hit, entry->kind, error)) {
+            !find_hit(lookup, question, only, &hit, entry->kind, error)) {
             return SUPPRESSION_UNAVAILABLE;
+        }
+        if (hit == SIZE_MAX && attempt == 0) {
+            continue; /* it is gone, or another name has its fingerprint */
         }
         if (hit == SIZE_MAX || !candidate(question, hit, entry)) {
             return SUPPRESSION_ABSENT;
@@ -525,12 +541,16 @@ static size_t find_in_cache(const struct suppression *list,
     return first;
 }
 
-static bool is_absent(const struct suppression *list,
-                      const struct question *question, int64_t now_ms)
+/* True: it has none. Else the question knows which to ask about, if any. */
+static bool is_absent(const struct suppression *list, struct question *question,
+                      int64_t now_ms)
 {
-    return list->track != NULL &&
-           suppression_track_is_current(list->track, now_ms) &&
-           find_in_cache(list, question) == SIZE_MAX;
+    if (list->track == NULL ||
+        !suppression_track_is_current(list->track, now_ms)) {
+        return false;
+    }
+    question->first = find_in_cache(list, question);
+    return question->first == SIZE_MAX;
 }
 
 /* Redis did not tell all: what the list said when it was last known. */
