@@ -12,6 +12,7 @@
 #include "settings.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
 /* Before any thread. False with error, which says what to change. */
 bool daemon_drop_privileges(const struct settings *settings,
@@ -19,6 +20,12 @@ bool daemon_drop_privileges(const struct settings *settings,
 
 /* Descriptors for many sessions, small stacks for many threads. */
 void daemon_raise_limits(void);
+
+/* Told once when no descriptor is left, and once when there is again. */
+struct daemon_files {
+    int64_t out_ms; /* since when; 0: there are some */
+};
+void daemon_watch_files(struct daemon_files *files, int64_t now_ms);
 
 /* Whether a program listens there: a socket that a kill left does not. */
 bool daemon_socket_is_in_use(const char *path);

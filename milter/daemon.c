@@ -228,8 +228,10 @@ static void look_at_trace_keys(struct daemon *daemon, bool rotate)
 static void *look_after(void *context)
 {
     struct daemon *daemon = context;
+    struct daemon_files files = {0};
 
     for (unsigned tick = 1; wait_for_tick(daemon); tick++) {
+        daemon_watch_files(&files, clock_monotonic_ms());
         session_event_sum_up(daemon->log, daemon->rates);
         event_log_tick(daemon->log);
         if (tick % HEARTBEAT_TICKS == 0 || tick == HEARTBEAT_FIRST) {

@@ -7,6 +7,7 @@
 #include "text.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <pthread.h>
 #include <pwd.h>
@@ -110,6 +111,28 @@ bool daemon_drop_privileges(const struct settings *settings,
         return false;
     }
     return become(user, gid, has_gid, error);
+}
+
+void daemon_watch_files(struct daemon_files *files, int64_t now_ms)
+{
+    int fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
+    struct rlimit limit;
+
+    if (fd < 0 && errno == EMFILE && files->out_ms == 0 &&
+        getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        files->out_ms = now_ms;
+        log_warning("all %llu files that may be open are: further sessions of "
+                    "the MTA wait: raise LimitNOFILE or ulimit -n",
+                    (unsigned long long)limit.rlim_cur);
+    }
+    if (fd >= 0 && files->out_ms != 0) {
+        log_info("files may be opened again: seconds=%lld",
+                 (long long)(now_ms - files->out_ms) / 1000);
+        files->out_ms = 0;
+    }
+    if (fd >= 0) {
+        (void)close(fd);
+    }
 }
 
 void daemon_raise_limits(void)
