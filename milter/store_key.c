@@ -2,22 +2,21 @@
 
 #include <string.h>
 
+/*
+ * A byte at a time: 0x1021 has bits 12, 5 and 0, so what leaves at the top
+ * comes back there, once more for what that itself pushes out.
+ */
 uint16_t store_crc16(const char *bytes, size_t length)
 {
-    uint16_t crc = 0;
+    unsigned crc = 0;
 
     for (size_t i = 0; i < length; i++) {
-        crc = (uint16_t)(crc ^ ((unsigned)(unsigned char)bytes[i] << 8));
-        for (int bit = 0; bit < 8; bit++) {
-            bool high = (crc & 0x8000U) != 0;
+        unsigned out = (crc >> 8 ^ (unsigned char)bytes[i]) & 0xffU;
 
-            crc = (uint16_t)((unsigned)crc << 1);
-            if (high) {
-                crc ^= 0x1021U;
-            }
-        }
+        out ^= out >> 4;
+        crc = (crc << 8 ^ out << 12 ^ out << 5 ^ out) & 0xffffU;
     }
-    return crc;
+    return (uint16_t)crc;
 }
 
 unsigned store_bucket(const char *bytes, size_t length)
