@@ -23,6 +23,25 @@ static bool take(struct reader *reader, const char *literal, size_t length)
     return true;
 }
 
+#define EACH(byte) (UINT64_C(0x0101010101010101) * (byte))
+
+/* The top bit of each byte that is 0, and maybe of those above one. */
+static uint64_t zeros(uint64_t eight)
+{
+    return (eight - EACH(1)) & ~eight;
+}
+
+/* Eight bytes at once: printable ASCII, no quote and no backslash. */
+static bool are_plain(const char *at)
+{
+    uint64_t eight;
+
+    memcpy(&eight, at, sizeof eight);
+    return ((eight | (eight + EACH(1)) | (eight - EACH(0x20)) |
+             zeros(eight ^ EACH('"')) | zeros(eight ^ EACH('\\'))) &
+            EACH(0x80)) == 0;
+}
+
 /*
  * Behind the quote that opens: to the one that closes, in whose place comes a
  * NUL. Only what is ASCII, printable and not escaped.
@@ -31,6 +50,9 @@ static bool take_text(struct reader *reader, struct text *text)
 {
     char *at = reader->at;
 
+    while (reader->end - at >= 8 && are_plain(at)) {
+        at += 8;
+    }
     while (at < reader->end && *at >= 0x20 && *at < 0x7f && *at != '"' &&
            *at != '\\') {
         at++;
