@@ -301,9 +301,10 @@ class Bench:
         model = calls[len(calls) // 2]
         events_a_call = operations_of(model) * events / operations
         pairs = []
-        for _ in range(self.rounds):
+        for turn in range(self.rounds):
             count, rate = self.apply(self.seconds)
-            pairs.append((rate, events_a_call * self.benchmark(model, count)))
+            pairs.append((rate, events_a_call * self.benchmark(
+                as_template(model, f"turn{turn}-"), count, events_a_call)))
             print(f"  {pairs[-1][0]:.0f} events a second of the recorder, "
                   f"{pairs[-1][1]:.0f} of redis-benchmark", flush=True)
         ratio = statistics.median(ours / theirs for ours, theirs in pairs)
@@ -314,16 +315,14 @@ class Bench:
               f"-P {PIPELINE} and a call of {events_a_call:.1f} events",
               flush=True)
 
-    def benchmark(self, model, keys):
-        """Calls a second of redis-benchmark, to as many recipients."""
-        words = as_template(model)
+    def benchmark(self, words, events, events_a_call):
+        """Calls a second of redis-benchmark, for as many events and keys."""
         # each call finds the checkpoint that it expects, and leaves it so
         self.redis.ask("HSET", words[3], words[3 + int(words[2])], "1")
-        # as many events as the recorder had
-        number = max(int(keys / operations_of(model) * 4), 2000)
         done = subprocess.run(
             ["redis-benchmark", "-s", str(self.redis.path), "-c", "1",
-             "-P", str(PIPELINE), "-r", str(int(keys)), "-n", str(number),
+             "-P", str(PIPELINE), "-r", str(int(events)),
+             "-n", str(max(int(events / events_a_call), PIPELINE)),
              "-q", "--csv", *words],
             capture_output=True, text=True, check=True)
         return float(done.stdout.splitlines()[-1].split('","')[1])
@@ -374,12 +373,12 @@ def operations_of(call):
     return count
 
 
-def as_template(call):
-    """The call with names that redis-benchmark draws anew each time."""
+def as_template(call, name):
+    """The call with recipients that redis-benchmark draws anew each time."""
     words = list(call)
     keys = int(words[2])
     for i in range(4, 3 + keys):
-        words[i] = re.sub(r"user\d+@", "user__rand_int__@", words[i])
+        words[i] = re.sub(r"user\d+@", f"{name}__rand_int__@", words[i])
     words[4 + keys] = words[5 + keys] = "1"  # expected, and then
     return words
 
