@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,19 +34,23 @@
 #define PLACES_MAX      64 /* tried one by one; more at once */
 #define JIT_STACK_SIZE  ((size_t)128 * 1024)
 
-/* A branch of a rule's pattern, or the whole of it. */
+/*
+ * A branch of a rule's pattern, or the whole of it. Few of them are ever looked
+ * for, so each is compiled when it is first: any thread may, one of them wins.
+ */
 struct part {
-    size_t rule;        /* in the list */
-    pcre2_code *code;   /* found where it begins, if it has a start */
-    pcre2_code *search; /* found anywhere */
-    bool has_start;
+    size_t rule; /* in the list */
+    struct text pattern;
+    bool has_start;             /* then it is found only where that is */
+    _Atomic(pcre2_code *) code; /* NULL: not yet */
 };
 
 struct bounce_rules {
     struct bounce_list list;
     char **paths; /* the rules point there */
     size_t path_count;
-    struct part *parts; /* in the order of the rules */
+    pcre2_code **wholes; /* of each rule: its pattern, for any place, or NULL */
+    struct part *parts;  /* in the order of the rules */
     size_t part_count, part_size;
     struct bounce_filter *filter; /* a pattern of it is a part */
     size_t *bare;                 /* rules without a pattern, in order */
@@ -103,12 +108,37 @@ static pcre2_code *compile(const struct bounce_rule *rule, struct text pattern,
     return code;
 }
 
-/* Where there is no compiler for this processor, it is interpreted. */
-static void make_fast(pcre2_code *code)
+/* For the processor; where there is no compiler for it, it is interpreted. */
+static pcre2_code *compile_fast(const struct bounce_rules *rules,
+                                const struct part *part)
 {
+    struct error error;
+    pcre2_code *code =
+        compile(&rules->list.entries[part->rule]->rule, part->pattern,
+                part->has_start ? PCRE2_ANCHORED : 0, &error);
+
     if (code != NULL) {
         (void)pcre2_jit_compile(code, PCRE2_JIT_COMPLETE);
     }
+    return code;
+}
+
+/* Borrowed; NULL: no memory, the rule's whole pattern will do. */
+static const pcre2_code *code_of(const struct bounce_rules *rules,
+                                 struct part *part)
+{
+    pcre2_code *code = atomic_load(&part->code);
+    pcre2_code *made;
+
+    if (code != NULL) {
+        return code;
+    }
+    made = compile_fast(rules, part);
+    if (atomic_compare_exchange_strong(&part->code, &code, made)) {
+        return made;
+    }
+    pcre2_code_free(made);
+    return code;
 }
 
 static bool is_found_in_nothing(const pcre2_code *code)
@@ -133,36 +163,29 @@ static struct part *add_part(struct bounce_rules *rules, size_t rule)
         rules->parts = parts;
         rules->part_size = size;
     }
-    rules->parts[rules->part_count] = (struct part){.rule = rule};
+    rules->parts[rules->part_count] = (struct part){
+        .rule = rule,
+        .pattern = text_of(rules->list.entries[rule]->rule.pattern),
+    };
     return &rules->parts[rules->part_count++];
 }
 
 /* branch NULL: nothing is known of the pattern, it is one part. */
-static bool compile_part(struct bounce_rules *rules, size_t index,
-                         const struct bounce_branch *branch,
-                         struct error *error)
+static bool add_branch(struct bounce_rules *rules, size_t rule,
+                       const struct bounce_branch *branch, struct error *error)
 {
-    const struct bounce_rule *rule = &rules->list.entries[index]->rule;
-    struct text pattern = text_of(rule->pattern);
-    struct part *part = add_part(rules, index);
+    struct part *part = add_part(rules, rule);
 
     if (part == NULL || !bounce_filter_add(rules->filter, branch)) {
         error_set(error, "bounce rules: out of memory");
         return false;
     }
     if (branch != NULL) {
-        pattern.bytes += branch->begin;
-        pattern.length = branch->end - branch->begin;
+        part->pattern.bytes += branch->begin;
+        part->pattern.length = branch->end - branch->begin;
         part->has_start = branch->start != NULL;
     }
-    part->search = compile(rule, pattern, 0, error);
-    if (part->search != NULL && part->has_start) {
-        part->code = compile(rule, pattern, PCRE2_ANCHORED, error);
-    }
-    /* with a start it is searched for in texts made to keep us busy alone:
-     * that is not worth the memory */
-    make_fast(part->has_start ? part->code : part->search);
-    return part->search != NULL && (!part->has_start || part->code != NULL);
+    return true;
 }
 
 static bool compile_rule(struct bounce_rules *rules, size_t index,
@@ -171,15 +194,13 @@ static bool compile_rule(struct bounce_rules *rules, size_t index,
     const struct bounce_rule *rule = &rules->list.entries[index]->rule;
     const struct bounce_branch *branches;
     pcre2_code *whole = compile(rule, text_of(rule->pattern), 0, error);
-    bool found_in_nothing;
     size_t count;
 
     if (whole == NULL) {
         return false;
     }
-    found_in_nothing = is_found_in_nothing(whole);
-    pcre2_code_free(whole);
-    if (found_in_nothing) {
+    rules->wholes[index] = whole;
+    if (is_found_in_nothing(whole)) {
         error_set(error,
                   "%.200s:%u: rule %s: the pattern is found in every text: "
                   "write what must be there",
@@ -188,10 +209,10 @@ static bool compile_rule(struct bounce_rules *rules, size_t index,
     }
     count = bounce_analysis_run(analysis, rule->pattern, &branches);
     if (count == 0) {
-        return compile_part(rules, index, NULL, error);
+        return add_branch(rules, index, NULL, error);
     }
     for (size_t i = 0; i < count; i++) {
-        if (!compile_part(rules, index, &branches[i], error)) {
+        if (!add_branch(rules, index, &branches[i], error)) {
             return false;
         }
     }
@@ -205,7 +226,9 @@ static bool compile_all(struct bounce_rules *rules, struct error *error)
 
     rules->filter = bounce_filter_new();
     rules->bare = calloc(rules->list.count + 1, sizeof *rules->bare);
-    if (analysis == NULL || rules->filter == NULL || rules->bare == NULL) {
+    rules->wholes = calloc(rules->list.count + 1, sizeof *rules->wholes);
+    if (analysis == NULL || rules->filter == NULL || rules->bare == NULL ||
+        rules->wholes == NULL) {
         error_set(error, "bounce rules: out of memory");
         goto out;
     }
@@ -309,10 +332,13 @@ void bounce_rules_free(struct bounce_rules *rules)
         return;
     }
     for (size_t i = 0; i < rules->part_count; i++) {
-        pcre2_code_free(rules->parts[i].code);
-        pcre2_code_free(rules->parts[i].search);
+        pcre2_code_free(atomic_load(&rules->parts[i].code));
+    }
+    for (size_t i = 0; rules->wholes != NULL && i < rules->list.count; i++) {
+        pcre2_code_free(rules->wholes[i]);
     }
     free(rules->parts);
+    free(rules->wholes);
     bounce_filter_free(rules->filter);
     bounce_list_clear(&rules->list);
     for (size_t i = 0; i < rules->path_count; i++) {
@@ -394,31 +420,50 @@ static bool holds(const struct search *search, size_t rule)
 }
 
 static bool is_found(const struct search *search, const pcre2_code *code,
-                     size_t at)
+                     size_t at, uint32_t flags)
 {
     return pcre2_match(code, (PCRE2_SPTR)search->text.bytes,
-                       search->text.length, at, PCRE2_NO_UTF_CHECK,
+                       search->text.length, at, PCRE2_NO_UTF_CHECK | flags,
                        search->scratch->data, search->scratch->context) >= 0;
+}
+
+/* Another branch of the rule will do as well. */
+static bool whole_is_found(const struct search *search, const struct part *part)
+{
+    return is_found(search, search->rules->wholes[part->rule], 0, 0);
+}
+
+/* At that place, if it has a start; else anywhere behind. */
+static bool is_found_at(const struct search *search, struct part *part,
+                        size_t at)
+{
+    const pcre2_code *code = code_of(search->rules, part);
+
+    if (code == NULL) {
+        return is_found(search, search->rules->wholes[part->rule], at,
+                        part->has_start ? PCRE2_ANCHORED : 0);
+    }
+    return is_found(search, code, at, 0);
 }
 
 static bool part_is_found(const struct search *search, size_t index)
 {
     const struct bounce_rules *rules = search->rules;
     const struct bounce_filter_state *state = search->scratch->state;
-    const struct part *part = &rules->parts[index];
+    struct part *part = &rules->parts[index];
     struct bounce_filter_place place;
     unsigned tried = 0;
     bool more;
 
     if (!part->has_start) {
-        return is_found(search, part->search, 0);
+        return is_found_at(search, part, 0);
     }
     for (more = bounce_filter_first(rules->filter, state, index, &place); more;
          more = bounce_filter_more(rules->filter, state, index, &place)) {
         if (tried++ == PLACES_MAX) {
-            return is_found(search, part->search, 0);
+            return whole_is_found(search, part);
         }
-        if (is_found(search, part->code, place.at)) {
+        if (is_found_at(search, part, place.at)) {
             return true;
         }
     }
