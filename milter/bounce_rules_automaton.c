@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-#define TRIES_MAX 64 /* places for a node's children, while there is one */
+#define TRIES_MAX 16 /* places for a node's children, while there is one */
 
 /* A node while the automaton is built. */
 struct draft {
@@ -120,10 +120,14 @@ static bool place_children(struct bounce_automaton *automaton,
         return true;
     }
     do {
-        if (!grow_cells(automaton, base, size)) {
+        if (base + automaton->class_count > *size &&
+            !grow_cells(automaton, base, size)) {
             return false;
         }
     } while (!has_room(automaton, drafts, node, base) && ++tries && ++base);
+    if (!grow_cells(automaton, base, size)) {
+        return false;
+    }
     if (tries > TRIES_MAX) {
         *lowest += tries / 2; /* what lies before is as good as full */
     }
