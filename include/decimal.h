@@ -25,7 +25,20 @@ static inline void decimal_put_two(char *at, uint32_t number)
     memcpy(at, digits + (size_t)2 * number, 2);
 }
 
-/* Right before end, which has DECIMAL_MAX bytes before it; returns how many. */
+/* How many digits the number has. */
+static inline size_t decimal_digits(uint64_t number)
+{
+    uint64_t limit = 10;
+    size_t count = 1;
+
+    while (count < DECIMAL_MAX && number >= limit) {
+        limit *= 10; /* past the largest it is not looked at any more */
+        count++;
+    }
+    return count;
+}
+
+/* Right before end, which has room for all digits; returns how many. */
 static inline size_t decimal_put_before(char *end, uint64_t number)
 {
     char *at = end;

@@ -41,11 +41,11 @@ struct maillog_follow_options {
 };
 
 struct maillog_line {
-    struct text text; /* until the next call */
-    bool cut;         /* it was longer than MAILLOG_LINE_MAX */
-    size_t source;    /* index in those that are read */
-    char position[MAILLOG_POSITION_SIZE]; /* behind this line */
-    char before[MAILLOG_POSITION_SIZE];   /* of this line */
+    struct text text;     /* until the next call */
+    bool cut;             /* it was longer than MAILLOG_LINE_MAX */
+    size_t source;        /* index in those that are read */
+    const char *position; /* behind this line; like text until the next call */
+    const char *before;   /* of this line */
     /* of the journal: prefix is known; else timestamp_us is 0 */
     int64_t timestamp_us;
     struct text program;

@@ -338,7 +338,8 @@ static void begin_at(struct maillog *maillog, struct source *source,
 {
     source->begun = true;
     if (maillog->fresh) {
-        memcpy(source->position, position, sizeof source->position);
+        (void)text_copy(text_of(position), source->position,
+                        sizeof source->position);
         source->lines = 1;
         mark(maillog, true);
     }
@@ -359,7 +360,8 @@ static bool take_line(struct maillog *maillog, const struct maillog_line *line)
         return false;
     }
     maillog_reader_state(maillog->reader, &after);
-    memcpy(source->position, line->position, sizeof source->position);
+    (void)text_copy(text_of(line->position), source->position,
+                    sizeof source->position);
     source->lines = after.outcomes == before.outcomes || maillog->flooded
                         ? source->lines + 1
                         : 0;

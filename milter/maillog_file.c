@@ -22,11 +22,12 @@ struct maillog_file {
     struct maillog_input *input; /* what is read now, or NULL */
     unsigned generation;
     struct maillog_split *split;
-    char prefix[MAILLOG_POSITION_SIZE]; /* of positions, without offset */
-    size_t prefix_length;               /* 0: to be made */
-    char told[MAILLOG_POSITION_SIZE];   /* behind the last line, where */
-    size_t told_size;                   /* with its NUL */
-    int64_t told_offset;                /* -1: of none */
+    struct told {
+        char text[MAILLOG_POSITION_SIZE];
+        size_t prefix_length; /* of it without the offset; 0: to be made */
+    } told[2];                /* before and behind the last line, in turns: */
+    unsigned last;            /* which is behind it */
+    int64_t told_offset;      /* of that; -1: of none */
 
     /* the end of the file before: all that is known while the input is empty */
     bool has_previous;
@@ -56,6 +57,13 @@ static void begin_trouble(struct maillog_file *file, int cause,
     maillog_trouble_begin(&file->trouble, file->path, cause, error->text);
 }
 
+/* What stands before the offset has changed. */
+static void forget_prefixes(struct maillog_file *file)
+{
+    file->told[0].prefix_length = 0;
+    file->told[1].prefix_length = 0;
+}
+
 /* Takes input, to be read from offset. */
 static void use(struct maillog_file *file, struct maillog_input *input,
                 int64_t offset, int64_t now_ms)
@@ -67,7 +75,7 @@ static void use(struct maillog_file *file, struct maillog_input *input,
     if (maillog_input_compressed(input)) {
         maillog_input_skip(input, offset);
     }
-    file->prefix_length = 0;
+    forget_prefixes(file);
     file->told_offset = -1;
     file->has_start = false;
     file->lost = false;
@@ -437,28 +445,21 @@ static bool pass_damaged(struct maillog_file *file, const struct error *error,
     return pass_by(file, now_ms);
 }
 
-/*
- * Positions of the first lines tell of what is before them. Returns the size,
- * with the NUL.
- */
-static size_t write_position(struct maillog_file *file, int64_t offset,
-                             char text[MAILLOG_POSITION_SIZE])
+/* Positions of the first lines tell of what is before them. */
+static void tell(struct maillog_file *file, int64_t offset, struct told *told)
 {
     struct maillog_position position;
-    size_t length;
 
-    if (file->prefix_length == 0 || offset < MAILLOG_HEAD) {
+    if (told->prefix_length == 0 || offset < MAILLOG_HEAD) {
         maillog_input_position(file->input, offset, &position);
         position.source = file->source;
-        file->prefix_length =
-            maillog_position_format_prefix(&position, file->prefix);
+        told->prefix_length =
+            maillog_position_format_prefix(&position, told->text);
     }
-    memcpy(text, file->prefix, file->prefix_length);
-    length = maillog_position_put_offset(text, file->prefix_length, offset);
+    (void)maillog_position_put_offset(told->text, told->prefix_length, offset);
     if (offset < MAILLOG_HEAD) {
-        file->prefix_length = 0;
+        told->prefix_length = 0;
     }
-    return length + 1;
 }
 
 static void give(struct maillog_file *file,
@@ -470,14 +471,14 @@ static void give(struct maillog_file *file,
     line->timestamp_us = 0;
     line->program = text_of(NULL);
     line->pid = 0;
-    if (found->begin == file->told_offset) {
-        memcpy(line->before, file->told, file->told_size);
-    } else {
-        (void)write_position(file, found->begin, line->before);
+    if (found->begin != file->told_offset) {
+        tell(file, found->begin, &file->told[file->last]);
     }
-    file->told_size = write_position(file, found->end, file->told);
+    line->before = file->told[file->last].text;
+    file->last ^= 1;
+    tell(file, found->end, &file->told[file->last]);
     file->told_offset = found->end;
-    memcpy(line->position, file->told, file->told_size);
+    line->position = file->told[file->last].text;
 }
 
 static enum maillog_input_result read_more(struct maillog_file *file,
@@ -492,7 +493,7 @@ static enum maillog_input_result read_more(struct maillog_file *file,
     if (result == MAILLOG_INPUT_GOT) {
         maillog_split_fill(file->split, got);
         file->changed_ms = now_ms;
-        file->prefix_length = 0; /* the file's time has changed */
+        forget_prefixes(file); /* the file's time has changed */
         maillog_trouble_end(&file->trouble, file->path);
     }
     return result;

@@ -28,6 +28,8 @@ struct maillog_journal {
     int trouble; /* errno of a lasting fault that has been logged; 0: none */
     uint64_t lost;
     /* of the line that is given: the journal's own bytes do not last */
+    char before_text[MAILLOG_POSITION_SIZE],
+        position_text[MAILLOG_POSITION_SIZE];
     char program[PROGRAM_MAX];
     char message[MAILLOG_LINE_MAX];
 };
@@ -333,9 +335,12 @@ enum maillog_source_result maillog_journal_next(struct maillog_journal *journal,
             return journal->follow ? MAILLOG_SOURCE_NOTHING
                                    : MAILLOG_SOURCE_END;
         }
-        (void)maillog_position_format(&journal->position, line->before);
+        (void)maillog_position_format(&journal->position, journal->before_text);
         if (note_cursor(journal) && give(journal, line)) {
-            (void)maillog_position_format(&journal->position, line->position);
+            (void)maillog_position_format(&journal->position,
+                                          journal->position_text);
+            line->before = journal->before_text;
+            line->position = journal->position_text;
             return MAILLOG_SOURCE_LINE;
         }
     }

@@ -55,15 +55,14 @@ size_t maillog_position_format_prefix(const struct maillog_position *position,
 size_t maillog_position_put_offset(char text[MAILLOG_POSITION_SIZE],
                                    size_t prefix_length, int64_t offset)
 {
-    char digits[DECIMAL_MAX];
-    size_t count = decimal_put_before(digits + sizeof digits, (uint64_t)offset);
+    size_t count = decimal_digits((uint64_t)offset);
 
     if (prefix_length + count >= MAILLOG_POSITION_SIZE) {
         return prefix_length;
     }
-    memcpy(text + prefix_length, digits + sizeof digits - count, count);
     text[prefix_length + count] = '\0';
-    return prefix_length + count;
+    return prefix_length + decimal_put_before(text + prefix_length + count,
+                                              (uint64_t)offset);
 }
 
 size_t maillog_position_format(const struct maillog_position *position,

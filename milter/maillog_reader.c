@@ -23,6 +23,7 @@ struct skip {
 
 struct held {
     struct maillog_line line; /* for its place */
+    char position[MAILLOG_POSITION_SIZE], before[MAILLOG_POSITION_SIZE];
     struct maillog_record record;
     char *bytes;     /* of the record */
     bool deferral;   /* it waits itself; others wait behind one */
@@ -316,7 +317,6 @@ static void supersede(struct maillog_reader *reader, uint64_t run)
 /* False: no memory. The place that it has is kept. */
 static bool fill(struct held *held, const struct maillog_record *record)
 {
-    const struct maillog_line line = held->line;
     struct maillog_record kept;
     char *bytes = maillog_record_copy(record, &kept);
 
@@ -324,17 +324,15 @@ static bool fill(struct held *held, const struct maillog_record *record)
         return false;
     }
     free(held->bytes);
-    *held = (struct held){
-        .line = line,
-        .record = kept,
-        .bytes = bytes,
-        .deferral = is_deferral(record),
-        .unfinished = record->piece > 0 && record->unfinished,
-        .pieces = record->pieces,
-        .run = run_of(record),
-        .until_us = record->timestamp_us + HELD_WAIT_MS * INT64_C(1000),
-        .until_ms = clock_monotonic_ms() + HELD_WAIT_MS,
-    };
+    held->record = kept;
+    held->bytes = bytes;
+    held->deferral = is_deferral(record);
+    held->superseded = false;
+    held->unfinished = record->piece > 0 && record->unfinished;
+    held->pieces = record->pieces;
+    held->run = run_of(record);
+    held->until_us = record->timestamp_us + HELD_WAIT_MS * INT64_C(1000);
+    held->until_ms = clock_monotonic_ms() + HELD_WAIT_MS;
     return true;
 }
 
@@ -347,6 +345,9 @@ static bool hold(struct maillog_reader *reader, const struct maillog_line *line,
     held->line = *line;
     held->line.text = (struct text){NULL, 0};
     held->line.program = (struct text){NULL, 0};
+    (void)text_copy(text_of(line->position), held->position,
+                    sizeof held->position);
+    (void)text_copy(text_of(line->before), held->before, sizeof held->before);
     if (!fill(held, record)) {
         return false;
     }
@@ -436,8 +437,10 @@ static bool give_held(struct maillog_reader *reader)
     bool taken = true;
 
     if (held->superseded || held->unfinished) {
-        (void)take_skip(reader, held->line.before);
+        (void)take_skip(reader, held->before);
     } else {
+        held->line.position = held->position;
+        held->line.before = held->before;
         taken = give_line(reader, &held->line, &held->record);
     }
     free(held->bytes);

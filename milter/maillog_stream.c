@@ -14,7 +14,8 @@
 struct maillog_stream {
     int fd;
     struct maillog_split *split;
-    char prefix[MAILLOG_POSITION_SIZE];
+    /* of the line that was given last; both begin alike */
+    char before[MAILLOG_POSITION_SIZE], position[MAILLOG_POSITION_SIZE];
     size_t prefix_length;
     /* what it begins with, until that tells whether it is compressed */
     bool begun, ended;
@@ -40,8 +41,9 @@ struct maillog_stream *maillog_stream_new(const char *source, int fd)
         return NULL;
     }
     position.source = maillog_position_source(source);
+    (void)maillog_position_format_prefix(&position, stream->before);
     stream->prefix_length =
-        maillog_position_format_prefix(&position, stream->prefix);
+        maillog_position_format_prefix(&position, stream->position);
     return stream;
 }
 
@@ -58,14 +60,7 @@ void maillog_stream_free(struct maillog_stream *stream)
     free(stream);
 }
 
-static void write_position(const struct maillog_stream *stream, int64_t offset,
-                           char text[MAILLOG_POSITION_SIZE])
-{
-    memcpy(text, stream->prefix, stream->prefix_length);
-    (void)maillog_position_put_offset(text, stream->prefix_length, offset);
-}
-
-static void give(const struct maillog_stream *stream,
+static void give(struct maillog_stream *stream,
                  const struct maillog_split_line *found,
                  struct maillog_line *line)
 {
@@ -74,8 +69,12 @@ static void give(const struct maillog_stream *stream,
     line->timestamp_us = 0;
     line->program = text_of(NULL);
     line->pid = 0;
-    write_position(stream, found->begin, line->before);
-    write_position(stream, found->end, line->position);
+    (void)maillog_position_put_offset(stream->before, stream->prefix_length,
+                                      found->begin);
+    (void)maillog_position_put_offset(stream->position, stream->prefix_length,
+                                      found->end);
+    line->before = stream->before;
+    line->position = stream->position;
 }
 
 /* The descriptor is shared with whoever gave it to us: it stays blocking. */
@@ -191,7 +190,9 @@ enum maillog_source_result maillog_stream_next(struct maillog_stream *stream,
 void maillog_stream_position(const struct maillog_stream *stream,
                              char text[MAILLOG_POSITION_SIZE])
 {
-    write_position(stream, maillog_split_offset(stream->split), text);
+    memcpy(text, stream->position, stream->prefix_length);
+    (void)maillog_position_put_offset(text, stream->prefix_length,
+                                      maillog_split_offset(stream->split));
 }
 
 int maillog_stream_descriptor(const struct maillog_stream *stream)

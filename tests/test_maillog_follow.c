@@ -164,7 +164,7 @@ static void each_log_goes_on_at_its_own_position(void **state)
     for (int i = 0; i < 2; i++) {
         assert_int_equal(maillog_follow_next(logs, PATIENCE_MS, &line),
                          MAILLOG_FOLLOW_LINE);
-        memcpy(position[line.source], line.position, MAILLOG_POSITION_SIZE);
+        (void)strcpy(position[line.source], line.position);
     }
     maillog_follow_free(logs);
     logs = open_logs(sources, true, false);

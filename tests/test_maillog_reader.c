@@ -118,13 +118,17 @@ static void place(size_t source, size_t line, char text[MAILLOG_POSITION_SIZE])
 static bool feed(struct bench *bench, size_t source, size_t number,
                  const char *text)
 {
-    struct maillog_line line;
+    char before[MAILLOG_POSITION_SIZE];
+    char position[MAILLOG_POSITION_SIZE];
+    const struct maillog_line line = {
+        .text = text_of(text),
+        .source = source,
+        .before = before,
+        .position = position,
+    };
 
-    memset(&line, 0, sizeof line);
-    line.text = text_of(text);
-    line.source = source;
-    place(source, number, line.before);
-    place(source, number + 1, line.position);
+    place(source, number, before);
+    place(source, number + 1, position);
     return maillog_reader_line(bench->reader, &line);
 }
 

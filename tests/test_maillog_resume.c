@@ -88,8 +88,8 @@ static void find_places(struct site *site)
         size_t s = line.source;
 
         assert_in_range(count[s], 0, LINES - 1);
-        memcpy(site->places[s][count[s]++], line.before, sizeof line.before);
-        memcpy(site->places[s][count[s]], line.position, sizeof line.position);
+        (void)strcpy(site->places[s][count[s]++], line.before);
+        (void)strcpy(site->places[s][count[s]], line.position);
     }
     assert_int_equal(count[0] + count[1], 2 * LINES);
     maillog_follow_free(follow);
