@@ -14,7 +14,8 @@
  *          in all; when full those that have left the queue go first, then
  *          the message that was touched longest ago, which is counted.
  *          Recipients are known by a 64-bit hash of the normal form.
- * Owner    texts are copied; what is found is a copy.
+ * Owner    texts are copied; what is found is a copy, and points to itself: it
+ *          stays where it is.
  * Threads  any: one lock.
  */
 #ifndef NIXIE_MAILLOG_MESSAGE_H
@@ -33,7 +34,8 @@
 #define MAILLOG_RECIPIENTS 400000
 #define MAILLOG_BYTES      ((size_t)128 * 1024 * 1024)
 
-#define MAILLOG_RECIPIENT_SIZE 321 /* MAILBOX_MAX and NUL */
+#define MAILLOG_RECIPIENT_SIZE 321  /* MAILBOX_MAX and NUL */
+#define MAILLOG_MESSAGE_BYTES  4096 /* of the texts of one, at most */
 
 struct maillog_messages;
 
@@ -83,19 +85,15 @@ struct maillog_message {
     bool has_sender;
     bool delay_told; /* its sender has been told, see below */
     bool bulk;       /* list or bulk mail */
-    char sender[321];
-    char message_id[513];
-    char auth_user[256];
-    char client_ip[65];
-    char client_name[256];
-    char envelope_id[101];
-    char scope[65];
-    char trace_nonce[13];               /* "": it has no mark */
-    char final[MAILLOG_RECIPIENT_SIZE]; /* of who waits: after aliases; "" */
+    /* unknown, or in bytes with a NUL behind; empty is the null sender alone */
+    struct text sender, message_id, auth_user, client_ip, client_name,
+        envelope_id, scope;
+    struct text trace_nonce; /* unknown: it has no mark */
+    struct text final;       /* of who waits: after aliases */
     /* of the last failure of this recipient: what an expiry reports */
-    char last_diagnostic[513];
-    char last_enhanced_status[ENHANCED_STATUS_SIZE];
+    struct text last_diagnostic, last_enhanced_status;
     int last_reply_code;
+    char bytes[MAILLOG_MESSAGE_BYTES];
 };
 
 /*

@@ -50,7 +50,11 @@ struct message {
     struct message *before; /* another one of this id that may have lines in
                                the log yet; NULL; is in no list */
     uint64_t hash;          /* of the id */
-    char *texts[TEXTS];     /* NULL: unknown */
+    char *text_bytes;       /* of texts, each with its NUL; NULL: none */
+    struct stored_text {
+        uint16_t at, length; /* in text_bytes; at 0: unknown */
+    } texts[TEXTS];
+    uint16_t text_used, text_room;
     int64_t size, arrival_us;
     struct recipient *recipients;
     uint32_t *slots; /* of recipients by hash, when there are many; 0: none */
@@ -97,9 +101,26 @@ struct maillog_messages {
 /* NULL: no memory. */
 void *maillog_table_take(struct maillog_messages *messages, size_t size);
 
-/* Up to limit bytes, and up to a NUL; no memory is like unknown. */
-void maillog_table_set(struct maillog_messages *messages, char **target,
-                       struct text text, size_t limit);
+/* Up to its limit, and up to a NUL; no memory is like unknown. */
+void maillog_table_set(struct maillog_messages *messages,
+                       struct message *message, enum message_text which,
+                       struct text text);
+
+/* Borrowed, with a NUL behind it. */
+static inline struct text maillog_table_text(const struct message *message,
+                                             enum message_text which)
+{
+    struct stored_text stored = message->texts[which];
+
+    return stored.at == 0
+               ? (struct text){NULL, 0}
+               : (struct text){message->text_bytes + stored.at, stored.length};
+}
+
+/* An address of a recipient, in the place of what was there. */
+void maillog_table_set_address(struct maillog_messages *messages,
+                               struct recipient *recipient,
+                               struct text address);
 void maillog_table_give_failure(struct maillog_messages *messages,
                                 struct recipient *recipient);
 

@@ -2,15 +2,10 @@
 #include "mailbox.h"
 #include "maillog_message_table.h"
 
+#include <stddef.h>
 #include <string.h>
 
 #define GONE_MAX 1024
-
-static const size_t text_limits[TEXTS] = {
-    [SENDER] = 320,   [MESSAGE_ID] = 512,  [AUTH_USER] = 255,
-    [CLIENT_IP] = 64, [CLIENT_NAME] = 255, [ENVELOPE_ID] = 100,
-    [SCOPE] = 64,     [TRACE_NONCE] = 12,
-};
 
 /* ---- which message ------------------------------------------------------- */
 
@@ -58,12 +53,20 @@ static struct message *at_time(struct message *message, int64_t at_us)
     return message;
 }
 
+static bool is_same(struct text one, struct text other)
+{
+    return one.length == other.length &&
+           (one.length == 0 || memcmp(one.bytes, other.bytes, one.length) == 0);
+}
+
 static bool has_another_id(const struct message *message,
                            const struct event *event)
 {
-    return message->received && message->texts[MESSAGE_ID] != NULL &&
+    struct text known = maillog_table_text(message, MESSAGE_ID);
+
+    return message->received && known.bytes != NULL &&
            event->message_id.bytes != NULL &&
-           !text_is(event->message_id, message->texts[MESSAGE_ID]);
+           !is_same(event->message_id, known);
 }
 
 /* Read back from the log while sessions tell of younger ones already. */
@@ -96,11 +99,11 @@ static void learn_message(struct maillog_messages *messages,
         [TRACE_NONCE] = event->trace_nonce,
     };
 
-    for (size_t i = 0; i < TEXTS; i++) {
-        if (told[i].bytes != NULL && (message->texts[i] == NULL ||
-                                      !text_is(told[i], message->texts[i]))) {
-            maillog_table_set(messages, &message->texts[i], told[i],
-                              text_limits[i]);
+    for (unsigned i = 0; i < TEXTS; i++) {
+        if (told[i].bytes != NULL &&
+            (message->texts[i].at == 0 ||
+             !is_same(told[i], maillog_table_text(message, i)))) {
+            maillog_table_set(messages, message, i, told[i]);
         }
     }
     if (event->size != EVENT_UNKNOWN) {
@@ -123,8 +126,7 @@ static void learn_reception(struct maillog_messages *messages,
     recipient->seen = true;
     recipient->bare =
         typed.length > 0 && memchr(typed.bytes, '@', typed.length) == NULL;
-    maillog_table_set(messages, &recipient->address, event->recipient,
-                      MAILLOG_RECIPIENT_SIZE - 1);
+    maillog_table_set_address(messages, recipient, event->recipient);
     if (recipient->bare) {
         (void)text_copy(event->recipient_domain, messages->local_domain,
                         sizeof messages->local_domain);
@@ -317,10 +319,9 @@ static void note(struct maillog_messages *messages, struct message *message,
     if (record->kind == MAILLOG_SUBMISSION && message->arrival_us == 0) {
         message->arrival_us = record->timestamp_us;
     }
-    for (size_t i = 0; i < TEXTS; i++) {
-        if (message->texts[i] == NULL && (i != SENDER || record->has_sender)) {
-            maillog_table_set(messages, &message->texts[i], told[i],
-                              text_limits[i]);
+    for (unsigned i = 0; i < TEXTS; i++) {
+        if (message->texts[i].at == 0 && (i != SENDER || record->has_sender)) {
+            maillog_table_set(messages, message, i, told[i]);
         }
     }
     if (message->size == EVENT_UNKNOWN && record->size >= 0) {
@@ -364,55 +365,68 @@ void maillog_messages_note(struct maillog_messages *messages,
 
 /* ---- what is asked ------------------------------------------------------- */
 
-#define GIVE(string, buffer)                                                   \
-    ((void)text_copy(text_of(string), (buffer), sizeof(buffer)))
-
 static void begin(struct maillog_message *found)
 {
-    *found->sender = '\0';
-    *found->message_id = '\0';
-    *found->auth_user = '\0';
-    *found->client_ip = '\0';
-    *found->client_name = '\0';
-    *found->envelope_id = '\0';
-    *found->scope = '\0';
-    *found->trace_nonce = '\0';
-    *found->final = '\0';
-    *found->last_diagnostic = '\0';
-    *found->last_enhanced_status = '\0';
-    found->last_reply_code = 0;
-    found->known = false;
-    found->seen = false;
-    found->has_sender = false;
-    found->delay_told = false;
-    found->bulk = false;
-    found->attempts = 0;
-    found->first_attempt_us = 0;
-    found->last_attempt_us = 0;
-    found->arrival_us = 0;
+    memset(found, 0, offsetof(struct maillog_message, bytes));
     found->size = EVENT_UNKNOWN;
 }
 
-static void describe(const struct message *message,
-                     struct maillog_message *found)
+/* Into what is found, with a NUL; what is empty is as unknown. */
+static struct text give(struct maillog_message *found, size_t *used,
+                        struct text text)
+{
+    char *at = found->bytes + *used;
+
+    if (text.length == 0) {
+        return (struct text){NULL, 0};
+    }
+    *used += text_copy(text, at, text.length + 1) + 1;
+    return (struct text){at, text.length};
+}
+
+/* All at once: they lie together. */
+static size_t describe_texts(const struct message *message,
+                             struct maillog_message *found)
+{
+    struct text *const texts[TEXTS] = {
+        [SENDER] = &found->sender,
+        [MESSAGE_ID] = &found->message_id,
+        [AUTH_USER] = &found->auth_user,
+        [CLIENT_IP] = &found->client_ip,
+        [CLIENT_NAME] = &found->client_name,
+        [ENVELOPE_ID] = &found->envelope_id,
+        [SCOPE] = &found->scope,
+        [TRACE_NONCE] = &found->trace_nonce,
+    };
+
+    if (message->text_bytes == NULL) {
+        return 0;
+    }
+    memcpy(found->bytes, message->text_bytes, message->text_used);
+    for (unsigned i = 0; i < TEXTS; i++) {
+        struct stored_text stored = message->texts[i];
+
+        if (stored.length > 0 || (i == SENDER && stored.at > 0)) {
+            *texts[i] = (struct text){found->bytes + stored.at, stored.length};
+        }
+    }
+    return message->text_used;
+}
+
+/* Returns how many of its bytes are in use. */
+static size_t describe(const struct message *message,
+                       struct maillog_message *found)
 {
     found->known = true;
     found->size = message->size;
     found->arrival_us = message->arrival_us;
     found->delay_told = message->delay_told;
     found->bulk = message->bulk;
-    found->has_sender = message->texts[SENDER] != NULL;
-    GIVE(message->texts[SENDER], found->sender);
-    GIVE(message->texts[MESSAGE_ID], found->message_id);
-    GIVE(message->texts[AUTH_USER], found->auth_user);
-    GIVE(message->texts[CLIENT_IP], found->client_ip);
-    GIVE(message->texts[CLIENT_NAME], found->client_name);
-    GIVE(message->texts[ENVELOPE_ID], found->envelope_id);
-    GIVE(message->texts[SCOPE], found->scope);
-    GIVE(message->texts[TRACE_NONCE], found->trace_nonce);
+    found->has_sender = message->texts[SENDER].at != 0;
+    return describe_texts(message, found);
 }
 
-static void describe_recipient(const struct recipient *recipient,
+static void describe_recipient(const struct recipient *recipient, size_t used,
                                struct maillog_message *found)
 {
     const struct failure *failure = recipient->waits;
@@ -422,9 +436,12 @@ static void describe_recipient(const struct recipient *recipient,
     found->last_attempt_us = recipient->last_us;
     if (failure != NULL) {
         found->last_reply_code = failure->reply_code;
-        GIVE(failure->bytes + failure->final_at, found->final);
-        GIVE(failure->bytes + failure->diagnostic_at, found->last_diagnostic);
-        GIVE(failure->enhanced_status, found->last_enhanced_status);
+        found->final =
+            give(found, &used, text_of(failure->bytes + failure->final_at));
+        found->last_diagnostic = give(
+            found, &used, text_of(failure->bytes + failure->diagnostic_at));
+        found->last_enhanced_status =
+            give(found, &used, text_of(failure->enhanced_status));
     }
 }
 
@@ -444,10 +461,9 @@ static void copy(struct maillog_messages *messages, const struct message *from,
     struct recipient *forwarded =
         maillog_table_touch_recipient(messages, to, recipient);
 
-    for (size_t i = 0; i < TEXTS; i++) {
-        if (to->texts[i] == NULL && from->texts[i] != NULL) {
-            maillog_table_set(messages, &to->texts[i], text_of(from->texts[i]),
-                              text_limits[i]);
+    for (unsigned i = 0; i < TEXTS; i++) {
+        if (to->texts[i].at == 0) {
+            maillog_table_set(messages, to, i, maillog_table_text(from, i));
         }
     }
     to->bulk = to->bulk || from->bulk;
@@ -489,9 +505,10 @@ void maillog_messages_find(struct maillog_messages *messages,
         const struct recipient *tried = maillog_table_find_recipient(
             messages, message, final.length > 0 ? final : recipient);
 
-        describe(message, found);
+        size_t used = describe(message, found);
+
         if (tried != NULL) {
-            describe_recipient(tried, found);
+            describe_recipient(tried, used, found);
         }
         found->seen =
             (tried != NULL && tried->seen) ||
@@ -519,8 +536,7 @@ bool maillog_messages_waiting(struct maillog_messages *messages,
 
             any = true;
             (void)text_copy(sent_to, recipient, MAILLOG_RECIPIENT_SIZE);
-            describe(message, found);
-            describe_recipient(waiting, found);
+            describe_recipient(waiting, describe(message, found), found);
             found->seen = waiting->seen || is_seen(messages, message, sent_to);
         }
     }

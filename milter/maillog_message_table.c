@@ -52,30 +52,124 @@ static void give_bytes(struct maillog_messages *messages, void *bytes,
     }
 }
 
-static void give_string(struct maillog_messages *messages, char **string)
+static void give_address(struct maillog_messages *messages,
+                         struct recipient *recipient)
 {
-    if (*string != NULL) {
-        give_bytes(messages, *string, strlen(*string) + 1);
-        *string = NULL;
+    if (recipient->address != NULL) {
+        give_bytes(messages, recipient->address,
+                   strlen(recipient->address) + 1);
+        recipient->address = NULL;
     }
 }
 
-/* Up to limit bytes, and up to a NUL; no memory is like unknown. */
-void maillog_table_set(struct maillog_messages *messages, char **target,
-                       struct text text, size_t limit)
+void maillog_table_set_address(struct maillog_messages *messages,
+                               struct recipient *recipient, struct text address)
 {
+    size_t length;
+
+    if (address.bytes == NULL) {
+        return;
+    }
+    give_address(messages, recipient);
+    length = strnlen(address.bytes, address.length < MAILLOG_RECIPIENT_SIZE
+                                        ? address.length
+                                        : MAILLOG_RECIPIENT_SIZE - 1);
+    recipient->address = maillog_table_take(messages, length + 1);
+    if (recipient->address != NULL) {
+        (void)text_copy((struct text){address.bytes, length},
+                        recipient->address, length + 1);
+    }
+}
+
+/* ---- texts of a message -------------------------------------------------- */
+
+/* What the limits of all of them come to has room in 16 bits. */
+static const uint16_t text_limits[TEXTS] = {
+    [SENDER] = 320,   [MESSAGE_ID] = 512,  [AUTH_USER] = 255,
+    [CLIENT_IP] = 64, [CLIENT_NAME] = 255, [ENVELOPE_ID] = 100,
+    [SCOPE] = 64,     [TRACE_NONCE] = 12,
+};
+
+#define TEXTS_FIRST 96 /* bytes: most messages need no more */
+
+/* They count as if each had memory of its own: that is never less. */
+static size_t text_cost(struct stored_text stored)
+{
+    return stored.at == 0 ? 0 : (size_t)stored.length + 1 + OVERHEAD;
+}
+
+static void forget_text(struct maillog_messages *messages,
+                        struct message *message, enum message_text which)
+{
+    messages->bytes -= text_cost(message->texts[which]);
+    message->texts[which] = (struct stored_text){0, 0};
+}
+
+static void forget_texts(struct maillog_messages *messages,
+                         struct message *message)
+{
+    for (unsigned i = 0; i < TEXTS; i++) {
+        messages->bytes -= text_cost(message->texts[i]);
+    }
+    free(message->text_bytes);
+}
+
+/* Room for size bytes more, without those that are forgotten. */
+static bool widen_texts(struct message *message, size_t size)
+{
+    size_t room = 1 + size;
+    uint16_t used = 1; /* so that no text is at 0 */
+    char *bytes;
+
+    for (unsigned i = 0; i < TEXTS; i++) {
+        room += (size_t)message->texts[i].length + 1;
+    }
+    room = room < TEXTS_FIRST ? TEXTS_FIRST : room;
+    bytes = malloc(room);
+    if (bytes == NULL) {
+        return false;
+    }
+    for (unsigned i = 0; i < TEXTS; i++) {
+        struct text text = maillog_table_text(message, i);
+
+        if (text.bytes != NULL) {
+            memcpy(bytes + used, text.bytes, text.length + 1);
+            message->texts[i].at = used;
+            used = (uint16_t)(used + text.length + 1);
+        }
+    }
+    free(message->text_bytes);
+    message->text_bytes = bytes;
+    message->text_room = (uint16_t)room;
+    message->text_used = used;
+    return true;
+}
+
+void maillog_table_set(struct maillog_messages *messages,
+                       struct message *message, enum message_text which,
+                       struct text text)
+{
+    size_t limit = text_limits[which];
     size_t length;
 
     if (text.bytes == NULL) {
         return;
     }
-    give_string(messages, target);
     length = strnlen(text.bytes, text.length < limit ? text.length : limit);
-    *target = maillog_table_take(messages, length + 1);
-    if (*target != NULL) {
-        memcpy(*target, text.bytes, length);
-        (*target)[length] = '\0';
+    forget_text(messages, message, which);
+    if (message->text_used + length + 1 > message->text_room &&
+        !widen_texts(message, length + 1)) {
+        return;
     }
+    message->texts[which] =
+        (struct stored_text){message->text_used, (uint16_t)length};
+    message->text_used =
+        (uint16_t)(message->text_used +
+                   text_copy((struct text){text.bytes, length},
+                             message->text_bytes + message->text_used,
+                             length + 1) +
+                   1);
+    messages->bytes += text_cost(message->texts[which]);
 }
 
 /* ---- the table ----------------------------------------------------------- */
@@ -239,22 +333,21 @@ static size_t slots_size(const struct message *message)
     return 2 * (size_t)message->room * sizeof(uint32_t);
 }
 
-/* Its slot counts, too. */
+/* Its slot counts, too, and the memory that its texts share. */
 static size_t message_size(size_t id_length)
 {
-    return sizeof(struct message) + sizeof(struct message *) + id_length;
+    return sizeof(struct message) + sizeof(struct message *) + OVERHEAD +
+           id_length;
 }
 
 /* What is known of it; not its id, its place in the table, and its flags. */
 void maillog_table_empty(struct maillog_messages *messages,
                          struct message *message)
 {
-    for (size_t i = 0; i < TEXTS; i++) {
-        give_string(messages, &message->texts[i]);
-    }
+    forget_texts(messages, message);
     for (size_t i = 0; i < message->count; i++) {
         maillog_table_give_failure(messages, &message->recipients[i]);
-        give_string(messages, &message->recipients[i].address);
+        give_address(messages, &message->recipients[i]);
     }
     messages->recipients -= message->count;
     give_bytes(messages, message->slots, slots_size(message));
@@ -266,6 +359,9 @@ void maillog_table_empty(struct maillog_messages *messages,
 void maillog_table_begin(struct message *message)
 {
     memset(message->texts, 0, sizeof message->texts);
+    message->text_bytes = NULL;
+    message->text_used = 0;
+    message->text_room = 0;
     message->recipients = NULL;
     message->slots = NULL;
     message->count = 0;

@@ -171,16 +171,14 @@ static void take_message(struct maillog_outcome *outcome)
     const struct maillog_message *message = &outcome->message;
     struct event *event = &outcome->event;
 
-    if (message->has_sender) {
-        event->sender = text_of(message->sender);
-    }
-    event->message_id = text_known(message->message_id);
-    event->envelope_id = text_known(message->envelope_id);
-    event->trace_nonce = text_known(message->trace_nonce);
-    event->auth_user = text_known(message->auth_user);
-    event->client_ip = text_known(message->client_ip);
-    event->client_name = text_known(message->client_name);
-    event->scope = text_known(message->scope);
+    event->sender = message->sender;
+    event->message_id = message->message_id;
+    event->envelope_id = message->envelope_id;
+    event->trace_nonce = message->trace_nonce;
+    event->auth_user = message->auth_user;
+    event->client_ip = message->client_ip;
+    event->client_name = message->client_name;
+    event->scope = message->scope;
     event->size = message->size;
 }
 
@@ -216,7 +214,7 @@ static void take_horizon(const struct maillog_sources *sources,
                           : message->arrival_us,
         .first_us =
             message->first_attempt_us > 0 ? message->first_attempt_us : at_us,
-        .null_sender = message->has_sender && message->sender[0] == '\0',
+        .null_sender = message->has_sender && message->sender.length == 0,
     };
     struct maillog_horizon horizon;
 
@@ -273,7 +271,7 @@ static bool is_believed(const struct maillog_sources *sources,
     bool ours = sources->settings->maillog_trust == TRUST_ALL || message->seen;
 
     return ours && !is_on_this_host(record) &&
-           !(message->has_sender && message->sender[0] == '\0') &&
+           !(message->has_sender && message->sender.length == 0) &&
            !is_internal(sources->settings, record);
 }
 
@@ -524,7 +522,7 @@ bool maillog_outcome_expire(const struct maillog_sources *sources,
              MAILBOX_OK);
     event->recipient = text_known(outcome->recipient.address);
     event->recipient_domain = text_known(outcome->recipient.domain);
-    event->final_recipient = text_known(message->final);
+    event->final_recipient = message->final;
     take_message(outcome);
     take_attempt(outcome, record->timestamp_us, record->delay_s);
     event->attempt = message->attempts; /* no new one: the last was it */
@@ -532,14 +530,14 @@ bool maillog_outcome_expire(const struct maillog_sources *sources,
     if (message->last_reply_code > 0) {
         event->reply_code = message->last_reply_code;
     }
-    event->enhanced_status = text_known(message->last_enhanced_status);
-    event->diagnostic = text_known(message->last_diagnostic);
+    event->enhanced_status = message->last_enhanced_status;
+    event->diagnostic = message->last_diagnostic;
     event->decided_by = text_of("mta");
     outcome->facts = (struct outcome_facts){
-        .reply = text_known(message->last_diagnostic),
+        .reply = message->last_diagnostic,
         .believed =
             (sources->settings->maillog_trust == TRUST_ALL || message->seen) &&
-            message->has_sender && message->sender[0] != '\0',
+            message->sender.length > 0,
     };
     return true;
 }

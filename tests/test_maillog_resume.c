@@ -403,8 +403,8 @@ static void messages_are_known_again(void **state)
                           text_of("a@x.example"), text_of(NULL), &found);
     assert_true(found.seen);
     assert_int_equal(found.attempts, 7);
-    assert_string_equal(found.sender, "s@x.example");
-    assert_string_equal(found.last_diagnostic, "452 4.2.2 full");
+    assert_string_equal(found.sender.bytes, "s@x.example");
+    assert_string_equal(found.last_diagnostic.bytes, "452 4.2.2 full");
 }
 
 /* Of what lies far back only places are looked for. */
