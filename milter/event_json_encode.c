@@ -14,6 +14,10 @@
 #define MEMBER_EXTRA 16                 /* ,"":"" and _base64 */
 #define ROOMY        64 /* a name and a number, or a name and its opening, fit */
 
+/* The many rows of an event call one copier, and each has all else itself. */
+#define INLINE     inline __attribute__((always_inline))
+#define NOT_INLINE __attribute__((noinline))
+
 /* A line in the making; full leaves room for LINE_END. */
 struct writer {
     char *at;
@@ -40,124 +44,129 @@ static bool is_plain(char byte)
     return byte >= 0x20 && byte < 0x7f && byte != '"' && byte != '\\';
 }
 
-/*
- * Several bytes at once. A word that is not plain as a whole is looked at more
- * closely.
+/* Several bytes at once: in odd something remains of those that are not plain.
  */
 #ifdef __SSE2__
 typedef __m128i word;
 
-static inline bool are_plain(word bytes)
+static inline word odd_of(word bytes)
 {
-    word odd = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('"'));
+    word quote = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('"'));
+    word backslash = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\'));
+    /* signed: 0x7f, one more, is less than all, and so is what is above */
+    word other = _mm_cmplt_epi8(_mm_add_epi8(bytes, _mm_set1_epi8(1)),
+                                _mm_set1_epi8(0x21));
 
-    odd = _mm_or_si128(odd, _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\')));
-    odd = _mm_or_si128(odd, _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x7f)));
-    /* signed: above 0x7f is less, too */
-    odd = _mm_or_si128(odd, _mm_cmplt_epi8(bytes, _mm_set1_epi8(0x20)));
-    return _mm_movemask_epi8(odd) == 0;
+    return _mm_or_si128(_mm_or_si128(quote, backslash), other);
+}
+
+static inline bool is_any(word odd)
+{
+    return _mm_movemask_epi8(odd) != 0;
+}
+
+static inline word either(word one, word other)
+{
+    return _mm_or_si128(one, other);
 }
 
 static inline bool both_plain(uint64_t first, uint64_t last)
 {
-    return are_plain(_mm_set_epi64x((long long)first, (long long)last));
+    return !is_any(odd_of(_mm_set_epi64x((long long)first, (long long)last)));
 }
 #else
 typedef uint64_t word;
 
-static inline bool are_plain(word bytes)
+static inline word odd_of(word bytes)
 {
     const uint64_t ones = UINT64_C(0x0101010101010101);
     const uint64_t tops = UINT64_C(0x8080808080808080);
     uint64_t quote = bytes ^ (ones * '"');
     uint64_t backslash = bytes ^ (ones * '\\');
 
-    return ((bytes | (bytes - ones * 0x20) | (bytes + ones) | (quote - ones) |
-             (backslash - ones)) &
-            tops) == 0;
+    return (bytes | (bytes - ones * 0x20) | (bytes + ones) | (quote - ones) |
+            (backslash - ones)) &
+           tops;
+}
+
+static inline bool is_any(word odd)
+{
+    return odd != 0;
+}
+
+static inline word either(word one, word other)
+{
+    return one | other;
 }
 
 static inline bool both_plain(uint64_t first, uint64_t last)
 {
-    return are_plain(first) && are_plain(last);
+    return !is_any(odd_of(first) | odd_of(last));
 }
 #endif
 
-static inline size_t copy_plain_bytes(char *target, struct text text)
-{
-    size_t length = 0;
-
-    while (length < text.length && is_plain(text.bytes[length])) {
-        target[length] = text.bytes[length];
-        length++;
-    }
-    return length;
-}
-
-/* False: not all that begins at bytes is plain. */
-static inline bool copy_word(char *target, const char *bytes)
+/* Copies a word; what of it is not plain. */
+static inline word copy_word(char *target, const char *bytes)
 {
     word taken;
 
     memcpy(&taken, bytes, sizeof taken);
     memcpy(target, &taken, sizeof taken);
-    return are_plain(taken);
+    return odd_of(taken);
 }
 
 /* Less than 16 bytes: in two parts that overlap. */
-static inline size_t copy_short(char *target, struct text text)
+static inline bool copy_short(char *target, const char *bytes, size_t length)
 {
-    uint64_t first = 0;
-    uint64_t last = 0;
-    size_t part = text.length < sizeof first ? 4 : sizeof first;
+    uint64_t first;
+    uint64_t last;
+    uint32_t half;
 
-    if (text.length < part) {
-        return copy_plain_bytes(target, text);
+    if (length >= sizeof first) {
+        memcpy(&first, bytes, sizeof first);
+        memcpy(&last, bytes + length - sizeof last, sizeof last);
+        memcpy(target, &first, sizeof first);
+        memcpy(target + length - sizeof last, &last, sizeof last);
+        return both_plain(first, last);
     }
-    if (part == 4) {
-        uint32_t half;
-
-        memcpy(&half, text.bytes, sizeof half);
+    if (length >= sizeof half) {
+        memcpy(&half, bytes, sizeof half);
         memcpy(target, &half, sizeof half);
         first = half;
-        memcpy(&half, text.bytes + text.length - sizeof half, sizeof half);
-        memcpy(target + text.length - sizeof half, &half, sizeof half);
+        memcpy(&half, bytes + length - sizeof half, sizeof half);
+        memcpy(target + length - sizeof half, &half, sizeof half);
         first |= (uint64_t)half << 32;
-        last = first;
-    } else {
-        memcpy(&first, text.bytes, sizeof first);
-        memcpy(&last, text.bytes + text.length - sizeof last, sizeof last);
-        memcpy(target, &first, sizeof first);
-        memcpy(target + text.length - sizeof last, &last, sizeof last);
+        return both_plain(first, first);
     }
-    return both_plain(first, last) ? text.length
-                                   : copy_plain_bytes(target, text);
+    for (size_t i = 0; i < length; i++) {
+        if (!is_plain(bytes[i])) {
+            return false;
+        }
+        target[i] = bytes[i];
+    }
+    return true;
 }
 
 /*
- * Copies what is plain at the front of text, for which there is room; returns
- * how many bytes that were. The last word overlaps the one before.
+ * Copies text, for which there is room, if all of it is plain; else something
+ * of it. The last word overlaps the one before.
  */
-static inline size_t copy_plain(char *target, struct text text)
+static NOT_INLINE bool copy_plain(char *target, const char *bytes,
+                                  size_t length)
 {
     const size_t step = sizeof(word);
-    size_t length = 0;
+    size_t done = step;
+    word odd;
 
-    if (text.length < 16) {
-        return copy_short(target, text);
+    if (length < 16) {
+        return copy_short(target, bytes, length);
     }
-    while (length + step <= text.length &&
-           copy_word(target + length, text.bytes + length)) {
-        length += step;
+    odd = copy_word(target, bytes);
+    for (; done + step < length; done += step) {
+        odd = either(odd, copy_word(target + done, bytes + done));
     }
-    if (length + step > text.length &&
-        copy_word(target + text.length - step,
-                  text.bytes + text.length - step)) {
-        return text.length;
-    }
-    return length + copy_plain_bytes(target + length,
-                                     (struct text){text.bytes + length,
-                                                   text.length - length});
+    odd = either(odd, copy_word(target + length - step, bytes + length - step));
+    return !is_any(odd);
 }
 
 /* The escape of one character; returns its length. */
@@ -288,8 +297,10 @@ static size_t cut_length(struct text text, size_t limit)
     return ((unsigned char)text.bytes[length] & 0xc0) == 0x80 ? limit : length;
 }
 
-static void put_long_text(struct writer *writer,
-                          const struct event_member *member, struct text text)
+/* What has bytes that are not plain, is too long, or has not enough room. */
+static NOT_INLINE void put_odd_text(struct writer *writer,
+                                    const struct event_member *member,
+                                    struct text text)
 {
     if (text.length > member->limit) {
         text.length = cut_length(text, member->limit);
@@ -305,28 +316,26 @@ static void put_long_text(struct writer *writer,
     }
 }
 
-/* Most texts are neither too long, nor is there too little room. */
-static inline void put_text(struct writer *writer,
-                            const struct event_member *member, struct text text)
+/* Most texts are plain, not too long, and have room. */
+static INLINE void put_text(struct writer *writer,
+                            const struct event_member *member,
+                            size_t opening_length, size_t limit,
+                            struct text text)
 {
-    size_t plain;
-    bool exact;
+    char *value = writer->at + opening_length;
 
-    if (text.length > member->limit ||
+    if (text.length > limit ||
         text.length + EVENT_OPENING + MEMBER_EXTRA > left(writer)) {
-        put_long_text(writer, member, text);
+        put_odd_text(writer, member, text);
         return;
     }
     memcpy(writer->at, member->opening, EVENT_OPENING);
-    writer->at += member->name_length + sizeof ",\"\":\"" - 1;
-    plain = copy_plain(writer->at, text);
-    writer->at += plain;
-    exact = plain == text.length ||
-            put_odd(writer, text.bytes + plain, text.bytes + text.length);
-    *writer->at++ = '"';
-    if (!exact) {
-        put_base64(writer, member, text);
+    if (!copy_plain(value, text.bytes, text.length)) {
+        put_odd_text(writer, member, text);
+        return;
     }
+    value[text.length] = '"';
+    writer->at = value + text.length + 1;
 }
 
 /* At the end of digits; returns where it begins. */
@@ -342,8 +351,9 @@ static inline size_t write_integer(int64_t value, char digits[24])
     return at;
 }
 
-static inline void put_number(struct writer *writer,
-                              const struct event_member *member, int64_t value)
+static NOT_INLINE void put_number(struct writer *writer,
+                                  const struct event_member *member,
+                                  int64_t value)
 {
     char digits[24];
     const char *shown = digits;
@@ -369,62 +379,28 @@ static inline void put_number(struct writer *writer,
     }
 }
 
-/* A bit for each member that the event has, in the order of the line. */
-struct present {
-    uint64_t bits[(EVENT_MEMBERS + 63) / 64];
-};
-
 enum member_index {
 #define INDEX(member)             INDEX_OF_##member,
 #define INDEX_TEXT(member, limit) INDEX(member)
     EVENT_ROWS(INDEX_TEXT, INDEX, INDEX)
 };
 
-/* Without a branch, as no two events are alike. */
-static inline struct present members_of(const struct event *event)
-{
-    struct present present = {{0}};
-
-#define ADD(member, is_there)                                                  \
-    present.bits[INDEX_OF_##member / 64] |= (uint64_t)(is_there)               \
-                                            << INDEX_OF_##member % 64;
-#define ADD_TEXT(member, limit) ADD(member, event->member.bytes != NULL)
-#define ADD_NUMBER(member)      ADD(member, event->member != EVENT_UNKNOWN)
-    EVENT_ROWS(ADD_TEXT, ADD_NUMBER, ADD_NUMBER)
-    return present;
-}
-
-static inline void put_member(struct writer *writer, const struct event *event,
-                              const struct event_member *member)
-{
-    const char *value = (const char *)event + member->offset;
-
-    if (member->kind == EVENT_MEMBER_TEXT) {
-        struct text text;
-
-        memcpy(&text, value, sizeof text);
-        put_text(writer, member, text);
-    } else {
-        int64_t number;
-
-        memcpy(&number, value, sizeof number);
-        put_number(writer, member, number);
-    }
-}
-
+/*
+ * Row by row, not in a loop: what a member is called, and how long it may be,
+ * is in the code, and an event's members are told early by those before.
+ */
 static void put_members(struct writer *writer, const struct event *event)
 {
-    struct present present = members_of(event);
-
-    for (size_t i = 0; i < sizeof present.bits / sizeof present.bits[0]; i++) {
-        uint64_t bits = present.bits[i];
-
-        for (; bits != 0; bits &= bits - 1) {
-            size_t index = 64 * i + (size_t)__builtin_ctzll(bits);
-
-            put_member(writer, event, &event_members[index]);
-        }
+#define PUT_TEXT(member, limit)                                                \
+    if (event->member.bytes != NULL) {                                         \
+        put_text(writer, &event_members[INDEX_OF_##member],                    \
+                 sizeof ",\"" #member "\":\"" - 1, limit, event->member);      \
     }
+#define PUT_NUMBER(member)                                                     \
+    if (event->member != EVENT_UNKNOWN) {                                      \
+        put_number(writer, &event_members[INDEX_OF_##member], event->member);  \
+    }
+    EVENT_ROWS(PUT_TEXT, PUT_NUMBER, PUT_NUMBER)
 }
 
 size_t event_json_encode_tail(const struct event *event, char *tail,
