@@ -28,14 +28,33 @@ static inline void decimal_put_two(char *at, uint32_t number)
 /* How many digits the number has. */
 static inline size_t decimal_digits(uint64_t number)
 {
-    uint64_t limit = 10;
-    size_t count = 1;
+    static const uint64_t powers[DECIMAL_MAX] = {
+        1,
+        10,
+        100,
+        1000,
+        10000,
+        100000,
+        1000000,
+        10000000,
+        100000000,
+        1000000000,
+        UINT64_C(10000000000),
+        UINT64_C(100000000000),
+        UINT64_C(1000000000000),
+        UINT64_C(10000000000000),
+        UINT64_C(100000000000000),
+        UINT64_C(1000000000000000),
+        UINT64_C(10000000000000000),
+        UINT64_C(100000000000000000),
+        UINT64_C(1000000000000000000),
+        UINT64_C(10000000000000000000),
+    };
+    /* a bit is 0.301 digits: it is as many, or one more */
+    size_t bits = 64 - (size_t)__builtin_clzll(number | 1);
+    size_t count = bits * 1233 >> 12;
 
-    while (count < DECIMAL_MAX && number >= limit) {
-        limit *= 10; /* past the largest it is not looked at any more */
-        count++;
-    }
-    return count;
+    return count + ((number | 1) >= powers[count] ? 1 : 0);
 }
 
 /* Right before end, which has room for all digits; returns how many. */

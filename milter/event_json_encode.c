@@ -12,7 +12,7 @@
 #define LINE_END     ",\"cut\":true}\n" /* the longest end of a line */
 #define ESCAPE_MAX   12                 /* a surrogate pair: \ud83d\ude00 */
 #define MEMBER_EXTRA 16                 /* ,"":"" and _base64 */
-#define ROOMY        64 /* a name and a number, or a name and its opening, fit */
+#define ROOMY        72                 /* a name and any number have room */
 
 /* The many rows of an event call one copier, and each has all else itself. */
 #define INLINE     inline __attribute__((always_inline))
@@ -338,40 +338,43 @@ static INLINE void put_text(struct writer *writer,
     writer->at = value + text.length + 1;
 }
 
-/* At the end of digits; returns where it begins. */
-static inline size_t write_integer(int64_t value, char digits[24])
-{
-    size_t at =
-        24 - decimal_put_before(digits + 24,
-                                value < 0 ? -(uint64_t)value : (uint64_t)value);
+#define INTEGER_MAX (DECIMAL_MAX + 1) /* with a sign */
 
-    if (value < 0) {
-        digits[--at] = '-';
+/* Returns its length. */
+static inline size_t put_integer(char *at, int64_t value)
+{
+    uint64_t size = value < 0 ? -(uint64_t)value : (uint64_t)value;
+    size_t sign = value < 0 ? 1 : 0;
+
+    *at = '-';
+    return sign + decimal_put_before(at + sign + decimal_digits(size), size);
+}
+
+/* Returns its length. */
+static inline size_t put_value(char *at, const struct event_member *member,
+                               int64_t value)
+{
+    if (member->kind != EVENT_MEMBER_BOOLEAN) {
+        return put_integer(at, value);
     }
-    return at;
+    memcpy(at, value != 0 ? "true" : "false", 5);
+    return value != 0 ? 4 : 5;
 }
 
 static NOT_INLINE void put_number(struct writer *writer,
                                   const struct event_member *member,
                                   int64_t value)
 {
-    char digits[24];
-    const char *shown = digits;
+    char shown[INTEGER_MAX];
     size_t length;
 
-    if (member->kind == EVENT_MEMBER_BOOLEAN) {
-        shown = value != 0 ? "true" : "false";
-        length = value != 0 ? 4 : 5;
-    } else if (value >= 0 && value < 10 && left(writer) >= ROOMY) {
-        (void)open_member(writer, member, sizeof "\":" - 1);
-        *writer->at++ = (char)('0' + value);
+    if (left(writer) >= ROOMY) {
+        memcpy(writer->at, member->opening, EVENT_OPENING);
+        writer->at += member->name_length + sizeof ",\"\":" - 1;
+        writer->at += put_value(writer->at, member, value);
         return;
-    } else {
-        size_t at = write_integer(value, digits);
-
-        shown += at;
-        length = sizeof digits - at;
     }
+    length = put_value(shown, member, value);
     if (length + member->name_length + MEMBER_EXTRA > left(writer)) {
         writer->cut = true;
     } else if (open_member(writer, member, sizeof "\":" - 1)) {
@@ -429,13 +432,10 @@ size_t event_json_encode_tail(const struct event *event, char *tail,
 size_t event_json_head(int64_t seq, char head[EVENT_JSON_HEAD])
 {
     static const char begin[] = "{\"schema\":\"" EVENT_SCHEMA "\",\"seq\":";
-    char digits[24];
-    size_t at = write_integer(seq, digits);
     size_t length = sizeof begin - 1;
 
     memcpy(head, begin, length);
-    memcpy(head + length, digits + at, sizeof digits - at);
-    length += sizeof digits - at;
+    length += put_integer(head + length, seq);
     head[length++] = ',';
     return length;
 }
