@@ -23,6 +23,8 @@ enum maillog_byte_kind {
     MAILLOG_BYTE_LONG = 4,  /* of its long ones: no vowels */
     MAILLOG_BYTE_IP = 8,    /* [0-9A-Fa-f.:] */
     MAILLOG_BYTE_POINT = 16,
+    MAILLOG_BYTE_DELAY = 32, /* [0-9.] */
+    MAILLOG_BYTE_SLASH = 64,
 };
 extern const unsigned char maillog_byte_kinds[256];
 
@@ -58,6 +60,17 @@ static inline bool maillog_take_bytes(struct text *rest, const char *bytes,
     return true;
 }
 
+static inline void maillog_skip_kind(struct text *rest, unsigned kinds)
+{
+    size_t length = 0;
+
+    while (length < rest->length &&
+           (maillog_byte(rest->bytes[length]) & kinds) != 0) {
+        length++;
+    }
+    maillog_skip(rest, length);
+}
+
 /* Of literals, whose length the compiler knows. */
 #define MAILLOG_BEGINS(text, literal)                                          \
     maillog_begins((text), "" literal "", sizeof(literal) - 1)
@@ -79,11 +92,39 @@ static inline struct text maillog_take_until(struct text *rest, char byte)
     return taken;
 }
 
-/* Up to bytes, which stay; all when there are none. */
-struct text maillog_take_before(struct text *rest, const char *bytes);
+/*
+ * Where bytes first are in text, or NULL. Needles are short, and most begin
+ * with a byte that is rare.
+ */
+static inline const char *maillog_find(struct text text, const char *bytes)
+{
+    size_t length = strlen(bytes);
 
-/* Where bytes first are in text, or NULL. */
-const char *maillog_find(struct text text, const char *bytes);
+    while (text.length >= length) {
+        const char *found =
+            memchr(text.bytes, bytes[0], text.length - length + 1);
+
+        if (found == NULL || memcmp(found, bytes, length) == 0) {
+            return found;
+        }
+        maillog_skip(&text, (size_t)(found - text.bytes) + 1);
+    }
+    return NULL;
+}
+
+/* Up to bytes, which stay; all when there are none. */
+static inline struct text maillog_take_before(struct text *rest,
+                                              const char *bytes)
+{
+    const char *found = maillog_find(*rest, bytes);
+    struct text taken = *rest;
+
+    if (found != NULL) {
+        taken.length = (size_t)(found - rest->bytes);
+    }
+    maillog_skip(rest, taken.length);
+    return taken;
+}
 
 /* Ends text in suffix? Then it is taken off. */
 bool maillog_drop_suffix(struct text *text, const char *suffix);

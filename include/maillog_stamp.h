@@ -27,6 +27,9 @@ struct maillog_stamp {
     char date_text[10]; /* "2026-01-02" */
     int64_t date_s;
     bool has_day, has_date;
+    /* the whole stamp before, with its blank: what many lines begin with */
+    char text[40];
+    size_t text_length; /* 0: it was longer */
 };
 
 void maillog_stamp_init(struct maillog_stamp *stamp, int64_t near_us);

@@ -7,30 +7,33 @@
 
 /* --- programs ---------------------------------------------------------- */
 
+#define NAME(literal) literal, sizeof(literal) - 1
+
 static const struct program {
     const char *name;
+    size_t length;
     unsigned lines;
 } programs[] = {
-    {"smtp", MAILLOG_POSTFIX_DELIVERS | MAILLOG_POSTFIX_REMOTE},
-    {"lmtp", MAILLOG_POSTFIX_DELIVERS | MAILLOG_POSTFIX_REMOTE},
-    {"smtpd", MAILLOG_POSTFIX_SERVER},
-    {"qmgr", MAILLOG_POSTFIX_QUEUE | MAILLOG_POSTFIX_REMOVES |
-                 MAILLOG_POSTFIX_DELIVERS},
-    {"cleanup", MAILLOG_POSTFIX_CLEANUP | MAILLOG_POSTFIX_REMOVES |
-                    MAILLOG_POSTFIX_DELIVERS},
-    {"local", MAILLOG_POSTFIX_DELIVERS | MAILLOG_POSTFIX_LOCAL},
-    {"virtual", MAILLOG_POSTFIX_DELIVERS | MAILLOG_POSTFIX_LOCAL},
-    {"pipe", MAILLOG_POSTFIX_DELIVERS | MAILLOG_POSTFIX_LOCAL},
-    {"error", MAILLOG_POSTFIX_DELIVERS | MAILLOG_POSTFIX_COPIES},
-    {"retry", MAILLOG_POSTFIX_DELIVERS | MAILLOG_POSTFIX_COPIES},
-    {"discard", MAILLOG_POSTFIX_DELIVERS},
-    {"pickup", MAILLOG_POSTFIX_PICKUP},
-    {"postscreen", MAILLOG_POSTFIX_SERVER},
-    {"postsuper", MAILLOG_POSTFIX_REMOVES},
-    {"nqmgr", MAILLOG_POSTFIX_QUEUE | MAILLOG_POSTFIX_REMOVES |
-                  MAILLOG_POSTFIX_DELIVERS},
-    {"oqmgr", MAILLOG_POSTFIX_QUEUE | MAILLOG_POSTFIX_REMOVES |
-                  MAILLOG_POSTFIX_DELIVERS},
+    {NAME("smtp"), MAILLOG_POSTFIX_DELIVERS | MAILLOG_POSTFIX_REMOTE},
+    {NAME("lmtp"), MAILLOG_POSTFIX_DELIVERS | MAILLOG_POSTFIX_REMOTE},
+    {NAME("smtpd"), MAILLOG_POSTFIX_SERVER},
+    {NAME("qmgr"), MAILLOG_POSTFIX_QUEUE | MAILLOG_POSTFIX_REMOVES |
+                       MAILLOG_POSTFIX_DELIVERS},
+    {NAME("cleanup"), MAILLOG_POSTFIX_CLEANUP | MAILLOG_POSTFIX_REMOVES |
+                          MAILLOG_POSTFIX_DELIVERS},
+    {NAME("local"), MAILLOG_POSTFIX_DELIVERS | MAILLOG_POSTFIX_LOCAL},
+    {NAME("virtual"), MAILLOG_POSTFIX_DELIVERS | MAILLOG_POSTFIX_LOCAL},
+    {NAME("pipe"), MAILLOG_POSTFIX_DELIVERS | MAILLOG_POSTFIX_LOCAL},
+    {NAME("error"), MAILLOG_POSTFIX_DELIVERS | MAILLOG_POSTFIX_COPIES},
+    {NAME("retry"), MAILLOG_POSTFIX_DELIVERS | MAILLOG_POSTFIX_COPIES},
+    {NAME("discard"), MAILLOG_POSTFIX_DELIVERS},
+    {NAME("pickup"), MAILLOG_POSTFIX_PICKUP},
+    {NAME("postscreen"), MAILLOG_POSTFIX_SERVER},
+    {NAME("postsuper"), MAILLOG_POSTFIX_REMOVES},
+    {NAME("nqmgr"), MAILLOG_POSTFIX_QUEUE | MAILLOG_POSTFIX_REMOVES |
+                        MAILLOG_POSTFIX_DELIVERS},
+    {NAME("oqmgr"), MAILLOG_POSTFIX_QUEUE | MAILLOG_POSTFIX_REMOVES |
+                        MAILLOG_POSTFIX_DELIVERS},
 };
 
 unsigned maillog_postfix_program(struct text program)
@@ -45,9 +48,11 @@ unsigned maillog_postfix_program(struct text program)
     }
     maillog_skip(&name, (size_t)(slash - program.bytes) + 1);
     for (size_t i = 0; i < sizeof programs / sizeof programs[0]; i++) {
-        if (name.length > 0 && programs[i].name[0] == name.bytes[0] &&
-            text_is(name, programs[i].name)) {
-            return programs[i].lines;
+        const struct program *known = &programs[i];
+
+        if (name.length == known->length && name.bytes[0] == known->name[0] &&
+            memcmp(name.bytes, known->name, known->length) == 0) {
+            return known->lines;
         }
     }
     return 0;
@@ -61,21 +66,22 @@ unsigned maillog_postfix_program(struct text program)
  */
 static inline struct text take_word(struct text message, unsigned *kinds)
 {
-    size_t most = message.length < 33 ? message.length : 33;
-    struct text word = {message.bytes, 0};
+    const char *at = message.bytes;
+    const char *end = at + (message.length < 33 ? message.length : 33);
     unsigned all = MAILLOG_BYTE_SHORT | MAILLOG_BYTE_LONG;
+    size_t length;
 
-    for (; word.length < most; word.length++) {
-        unsigned kind = maillog_byte(message.bytes[word.length]);
+    for (; at < end; at++) {
+        unsigned kind = maillog_byte(*at);
 
         if ((kind & MAILLOG_BYTE_WORD) == 0) {
             break;
         }
         all &= kind;
     }
-    word.length = word.length > 32 ? 0 : word.length;
+    length = (size_t)(at - message.bytes);
     *kinds = all;
-    return word;
+    return (struct text){message.bytes, length > 32 ? 0 : length};
 }
 
 static bool is_queue_id(struct text word, unsigned kinds)
@@ -118,10 +124,13 @@ static void take_relay(struct text relay, struct maillog_record *record)
         }
         return;
     }
-    (void)maillog_take_until(&place, '[');
-    place = maillog_take_until(&place, ']');
-    if (place.length > 0 && memchr(place.bytes, '/', place.length) != NULL) {
-        record->relay_socket = place;
+    if (record->relay_ip.bytes == NULL) {
+        (void)maillog_take_until(&place, '[');
+        place = maillog_take_until(&place, ']');
+        if (place.length > 0 &&
+            memchr(place.bytes, '/', place.length) != NULL) {
+            record->relay_socket = place;
+        }
     }
     if (MAILLOG_TAKE(&relay, ":")) {
         (void)maillog_take_number(&relay, &record->relay_port);
@@ -134,10 +143,7 @@ static bool take_delay(struct text *rest, struct maillog_record *record)
     if (!maillog_take_number(rest, &record->delay_s)) {
         return false;
     }
-    while (rest->length > 0 &&
-           (maillog_is_digit(rest->bytes[0]) || rest->bytes[0] == '.')) {
-        maillog_skip(rest, 1);
-    }
+    maillog_skip_kind(rest, MAILLOG_BYTE_DELAY);
     return true;
 }
 
@@ -153,11 +159,7 @@ static bool take_numbers(struct text *rest, struct maillog_record *record)
         return false;
     }
     if (MAILLOG_TAKE(rest, ", delays=")) {
-        while (rest->length > 0 &&
-               (maillog_is_digit(rest->bytes[0]) || rest->bytes[0] == '.' ||
-                rest->bytes[0] == '/')) {
-            maillog_skip(rest, 1);
-        }
+        maillog_skip_kind(rest, MAILLOG_BYTE_DELAY | MAILLOG_BYTE_SLASH);
     }
     return true;
 }
@@ -166,19 +168,20 @@ static bool take_status(struct text *rest, struct maillog_record *record)
 {
     static const struct word {
         const char *word;
+        size_t length;
         enum maillog_status status;
     } words[] = {
-        {"sent", MAILLOG_SENT},
-        {"deferred", MAILLOG_DEFERRED},
-        {"bounced", MAILLOG_BOUNCED},
-        {"SOFTBOUNCE", MAILLOG_DEFERRED},
+        {NAME("sent"), MAILLOG_SENT},
+        {NAME("deferred"), MAILLOG_DEFERRED},
+        {NAME("bounced"), MAILLOG_BOUNCED},
+        {NAME("SOFTBOUNCE"), MAILLOG_DEFERRED},
     };
-    struct text word = {rest->bytes, maillog_word_length(*rest)};
+    size_t length = maillog_word_length(*rest);
 
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
-        if (text_is(word, words[i].word)) {
+        if (length == words[i].length &&
+            maillog_take_bytes(rest, words[i].word, length)) {
             record->status = words[i].status;
-            maillog_skip(rest, word.length);
             return true;
         }
     }

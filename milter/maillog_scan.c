@@ -2,7 +2,7 @@
 
 #define DIGIT                                                                  \
     (MAILLOG_BYTE_WORD | MAILLOG_BYTE_SHORT | MAILLOG_BYTE_LONG |              \
-     MAILLOG_BYTE_IP)
+     MAILLOG_BYTE_IP | MAILLOG_BYTE_DELAY)
 #define VOWEL     MAILLOG_BYTE_WORD
 #define OTHER     (MAILLOG_BYTE_WORD | MAILLOG_BYTE_LONG)
 #define HEX       (OTHER | MAILLOG_BYTE_IP)
@@ -21,7 +21,8 @@ const unsigned char maillog_byte_kinds[256] = {
     ['7'] = DIGIT,
     ['8'] = DIGIT,
     ['9'] = DIGIT,
-    ['.'] = POINT,
+    ['.'] = POINT | MAILLOG_BYTE_DELAY,
+    ['/'] = MAILLOG_BYTE_SLASH,
     [':'] = POINT,
     ['A'] = HEX_VOWEL | UPPER,
     ['B'] = HEX | UPPER,
@@ -77,35 +78,6 @@ const unsigned char maillog_byte_kinds[256] = {
     ['z'] = OTHER,
 };
 
-/* Needles are short, and most begin with a byte that is rare. */
-const char *maillog_find(struct text text, const char *bytes)
-{
-    size_t length = strlen(bytes);
-
-    while (text.length >= length) {
-        const char *found =
-            memchr(text.bytes, bytes[0], text.length - length + 1);
-
-        if (found == NULL || memcmp(found, bytes, length) == 0) {
-            return found;
-        }
-        maillog_skip(&text, (size_t)(found - text.bytes) + 1);
-    }
-    return NULL;
-}
-
-struct text maillog_take_before(struct text *rest, const char *bytes)
-{
-    const char *found = maillog_find(*rest, bytes);
-    struct text taken = *rest;
-
-    if (found != NULL) {
-        taken.length = (size_t)(found - rest->bytes);
-    }
-    maillog_skip(rest, taken.length);
-    return taken;
-}
-
 bool maillog_drop_suffix(struct text *text, const char *suffix)
 {
     size_t length = strlen(suffix);
@@ -120,12 +92,17 @@ bool maillog_drop_suffix(struct text *text, const char *suffix)
 
 bool maillog_take_number(struct text *rest, int64_t *number)
 {
-    const size_t safe = 17; /* digits that cannot be too large */
+    const size_t safe = rest->length < 17 ? rest->length : 17;
     int64_t value = 0;
     size_t digits = 0;
 
-    while (digits < rest->length && maillog_is_digit(rest->bytes[digits])) {
-        value = digits >= safe && value >= INT64_MAX / 100
+    while (digits < safe && maillog_is_digit(rest->bytes[digits])) {
+        value = value * 10 + (rest->bytes[digits++] - '0');
+    }
+    /* from here on it could be too large */
+    while (digits >= 17 && digits < rest->length &&
+           maillog_is_digit(rest->bytes[digits])) {
+        value = value >= INT64_MAX / 100
                     ? INT64_MAX / 10
                     : value * 10 + (rest->bytes[digits] - '0');
         digits++;

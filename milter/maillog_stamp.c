@@ -425,16 +425,28 @@ static bool take_any(struct maillog_stamp *stamp, struct text *rest,
                                  : take_unix(rest, us);
 }
 
+static void note_text(struct maillog_stamp *stamp, struct text text)
+{
+    stamp->text_length = text.length <= sizeof stamp->text ? text.length : 0;
+    memcpy(stamp->text, text.bytes, stamp->text_length);
+}
+
 bool maillog_stamp_take(struct maillog_stamp *stamp, struct text *rest,
                         int64_t *us)
 {
     struct text left = *rest;
 
+    if (stamp->text_length > 0 &&
+        maillog_take_bytes(rest, stamp->text, stamp->text_length)) {
+        *us = stamp->before_us;
+        return true;
+    }
     if (!take_any(stamp, &left, us) || left.length == 0 ||
         left.bytes[0] != ' ') {
         return false;
     }
     maillog_skip(&left, 1);
+    note_text(stamp, (struct text){rest->bytes, rest->length - left.length});
     *rest = left;
     stamp->before_us = *us;
     stamp->first = false;
