@@ -7,6 +7,7 @@
 #include <time.h>
 
 #define US_PER_SECOND INT64_C(1000000)
+#define EPOCH         "1970-01-01T00:00:00.000000Z"
 
 static int64_t clock_us(clockid_t id)
 {
@@ -61,36 +62,62 @@ static void put_date(char timestamp[CLOCK_TIMESTAMP_SIZE], int64_t days)
                     day_of_year - (153 * from_march + 2) / 5 + 1);
 }
 
-static void put_time(char timestamp[CLOCK_TIMESTAMP_SIZE], uint32_t second,
-                     uint32_t fraction)
+static void put_time(char timestamp[CLOCK_TIMESTAMP_SIZE], uint32_t second)
 {
     decimal_put_two(timestamp + 11, second / 3600);
     decimal_put_two(timestamp + 14, second / 60 % 60);
     decimal_put_two(timestamp + 17, second % 60);
-    if (fraction > 0) {
-        decimal_put_two(timestamp + 20, fraction / 10000);
-        decimal_put_two(timestamp + 22, fraction / 100 % 100);
-        decimal_put_two(timestamp + 24, fraction % 100);
-    }
 }
+
+static void put_fraction(char timestamp[CLOCK_TIMESTAMP_SIZE],
+                         uint32_t fraction)
+{
+    decimal_put_two(timestamp + 20, fraction / 10000);
+    decimal_put_two(timestamp + 22, fraction / 100 % 100);
+    decimal_put_two(timestamp + 24, fraction % 100);
+}
+
+/* False: it is of no year that four digits hold. */
+static bool put_second(char timestamp[CLOCK_TIMESTAMP_SIZE], int64_t seconds)
+{
+    const int64_t day_s = 86400;
+    int64_t days = (seconds >= 0 ? seconds : seconds - (day_s - 1)) / day_s;
+
+    memcpy(timestamp, EPOCH, CLOCK_TIMESTAMP_SIZE);
+    if (days < FIRST_DAY || days > LAST_DAY) {
+        return false;
+    }
+    put_date(timestamp, days);
+    put_time(timestamp, (uint32_t)(seconds - days * day_s));
+    return true;
+}
+
+/* The second that was written last: often the next one is the same. */
+static _Thread_local struct {
+    int64_t seconds;
+    char timestamp[CLOCK_TIMESTAMP_SIZE];
+} written = {0, EPOCH};
 
 void clock_format(int64_t us, char timestamp[CLOCK_TIMESTAMP_SIZE])
 {
-    const int64_t day_s = 86400;
     int64_t seconds = us / US_PER_SECOND;
     int64_t fraction = us - seconds * US_PER_SECOND;
-    int64_t days;
 
     if (fraction < 0) {
         fraction += US_PER_SECOND;
         seconds--;
     }
-    days = (seconds >= 0 ? seconds : seconds - (day_s - 1)) / day_s;
-    memcpy(timestamp, "1970-01-01T00:00:00.000000Z", CLOCK_TIMESTAMP_SIZE);
-    if (days >= FIRST_DAY && days <= LAST_DAY) {
-        put_date(timestamp, days);
-        put_time(timestamp, (uint32_t)(seconds - days * day_s),
-                 (uint32_t)fraction);
+    if (seconds != written.seconds) {
+        if (!put_second(timestamp, seconds)) {
+            return;
+        }
+        written.seconds = seconds;
+        memcpy(written.timestamp, timestamp, CLOCK_TIMESTAMP_SIZE);
+    } else {
+        memcpy(timestamp, written.timestamp, CLOCK_TIMESTAMP_SIZE);
+    }
+    if (fraction > 0) {
+        put_fraction(timestamp, (uint32_t)fraction);
     }
 }
 
@@ -184,7 +211,7 @@ static bool take_offset(const char **position, const char *end,
     return true;
 }
 
-bool clock_parse(const char *text, size_t length, int64_t *us)
+static bool parse(const char *text, size_t length, int64_t *us)
 {
     static const int month_days[] = {31, 29, 31, 30, 31, 30,
                                      31, 31, 30, 31, 30, 31};
@@ -224,6 +251,26 @@ bool clock_parse(const char *text, size_t length, int64_t *us)
               US_PER_SECOND +
           fraction;
     return true;
+}
+
+/* As clock_format() has written it just now? */
+static bool is_written(const char *text, size_t length)
+{
+    static const char end[] = ".000000Z";
+    const size_t second = CLOCK_TIMESTAMP_SIZE - sizeof end;
+
+    return length == CLOCK_TIMESTAMP_SIZE - 1 &&
+           memcmp(text, written.timestamp, second) == 0 &&
+           memcmp(text + second, end, sizeof end - 1) == 0;
+}
+
+bool clock_parse(const char *text, size_t length, int64_t *us)
+{
+    if (is_written(text, length)) {
+        *us = written.seconds * US_PER_SECOND;
+        return true;
+    }
+    return parse(text, length, us);
 }
 
 bool clock_parse_duration(const char *text, int64_t *seconds)

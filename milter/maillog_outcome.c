@@ -1,6 +1,5 @@
 #include "maillog_outcome.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -52,6 +51,22 @@ static bool is_on_this_host(const struct maillog_record *record)
     return record->local || record->relay_socket.bytes != NULL;
 }
 
+/* "ann@its.name"; false: there is no room. */
+static bool at_this_host(const char *node, const struct mailbox *local,
+                         char address[MAILLOG_RECIPIENT_SIZE])
+{
+    const struct text host = text_of(node);
+    size_t length = local->address_length;
+
+    if (length + 1 + host.length >= MAILLOG_RECIPIENT_SIZE) {
+        return false;
+    }
+    memcpy(address, local->address, length);
+    address[length++] = '@';
+    (void)text_copy(host, address + length, MAILLOG_RECIPIENT_SIZE - length);
+    return true;
+}
+
 /*
  * A mailbox without domain is what a session of the message has made of it; if
  * no session ever made anything of such, it is this host's.
@@ -63,7 +78,6 @@ static bool parse(const struct maillog_sources *sources,
     const struct mailbox_rules *rules = &sources->settings->mailbox_rules;
     const struct mailbox_rules as_it_is = {.keep_local_case = true};
     char whole[MAILLOG_RECIPIENT_SIZE];
-    int length;
 
     switch (mailbox_parse(address, rules, mailbox)) {
     case MAILBOX_OK:
@@ -76,9 +90,7 @@ static bool parse(const struct maillog_sources *sources,
             return mailbox_parse(text_of(whole), &as_it_is, mailbox) ==
                    MAILBOX_OK;
         }
-        length = snprintf(whole, sizeof whole, "%s@%s", mailbox->address,
-                          sources->settings->node);
-        return length > 0 && (size_t)length < sizeof whole &&
+        return at_this_host(sources->settings->node, mailbox, whole) &&
                mailbox_parse(text_of(whole), rules, mailbox) == MAILBOX_OK;
     case MAILBOX_LONG:
     case MAILBOX_INVALID:

@@ -281,10 +281,15 @@ static bool is_counted(const struct outcome_judge *judge,
                        const struct outcome_facts *facts, struct event *event,
                        const struct policy *policy)
 {
+    const bool may = may_count(facts, event, policy);
+
+    if (!may && judge->options.list == NULL) {
+        return false; /* there is nothing to look up */
+    }
     switch (look_up(judge, event)) {
     case SUPPRESSION_ABSENT:
     case SUPPRESSION_UNAVAILABLE:
-        return may_count(facts, event, policy);
+        return may;
     case SUPPRESSION_FOUND:
         break;
     case SUPPRESSION_ALLOWED:
