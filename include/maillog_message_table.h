@@ -98,6 +98,8 @@ struct maillog_messages {
 
 /* --- memory, counted --------------------------------------------------- */
 
+#define MAILLOG_TABLE_OVERHEAD 16 /* malloc(3)'s, of a piece of memory */
+
 /* NULL: no memory. */
 void *maillog_table_take(struct maillog_messages *messages, size_t size);
 
@@ -105,6 +107,10 @@ void *maillog_table_take(struct maillog_messages *messages, size_t size);
 void maillog_table_set(struct maillog_messages *messages,
                        struct message *message, enum message_text which,
                        struct text text);
+
+/* Frees them; the message is not to be asked for any. */
+void maillog_table_forget_texts(struct maillog_messages *messages,
+                                struct message *message);
 
 /* Borrowed, with a NUL behind it. */
 static inline struct text maillog_table_text(const struct message *message,

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #define ID_MAX    64 /* bytes of a queue id */
-#define OVERHEAD  16 /* malloc(3)'s, of a piece of memory */
 #define SLOTS_MIN 2048
 #define LINEAR    16 /* so many recipients are found by going through them */
 
@@ -39,7 +38,7 @@ void *maillog_table_take(struct maillog_messages *messages, size_t size)
 {
     void *bytes = malloc(size);
 
-    messages->bytes += bytes == NULL ? 0 : size + OVERHEAD;
+    messages->bytes += bytes == NULL ? 0 : size + MAILLOG_TABLE_OVERHEAD;
     return bytes;
 }
 
@@ -47,7 +46,7 @@ static void give_bytes(struct maillog_messages *messages, void *bytes,
                        size_t size)
 {
     if (bytes != NULL) {
-        messages->bytes -= size + OVERHEAD;
+        messages->bytes -= size + MAILLOG_TABLE_OVERHEAD;
         free(bytes);
     }
 }
@@ -79,97 +78,6 @@ void maillog_table_set_address(struct maillog_messages *messages,
         (void)text_copy((struct text){address.bytes, length},
                         recipient->address, length + 1);
     }
-}
-
-/* ---- texts of a message -------------------------------------------------- */
-
-/* What the limits of all of them come to has room in 16 bits. */
-static const uint16_t text_limits[TEXTS] = {
-    [SENDER] = 320,   [MESSAGE_ID] = 512,  [AUTH_USER] = 255,
-    [CLIENT_IP] = 64, [CLIENT_NAME] = 255, [ENVELOPE_ID] = 100,
-    [SCOPE] = 64,     [TRACE_NONCE] = 12,
-};
-
-#define TEXTS_FIRST 96 /* bytes: most messages need no more */
-
-/* They count as if each had memory of its own: that is never less. */
-static size_t text_cost(struct stored_text stored)
-{
-    return stored.at == 0 ? 0 : (size_t)stored.length + 1 + OVERHEAD;
-}
-
-static void forget_text(struct maillog_messages *messages,
-                        struct message *message, enum message_text which)
-{
-    messages->bytes -= text_cost(message->texts[which]);
-    message->texts[which] = (struct stored_text){0, 0};
-}
-
-static void forget_texts(struct maillog_messages *messages,
-                         struct message *message)
-{
-    for (unsigned i = 0; i < TEXTS; i++) {
-        messages->bytes -= text_cost(message->texts[i]);
-    }
-    free(message->text_bytes);
-}
-
-/* Room for size bytes more, without those that are forgotten. */
-static bool widen_texts(struct message *message, size_t size)
-{
-    size_t room = 1 + size;
-    uint16_t used = 1; /* so that no text is at 0 */
-    char *bytes;
-
-    for (unsigned i = 0; i < TEXTS; i++) {
-        room += (size_t)message->texts[i].length + 1;
-    }
-    room = room < TEXTS_FIRST ? TEXTS_FIRST : room;
-    bytes = malloc(room);
-    if (bytes == NULL) {
-        return false;
-    }
-    for (unsigned i = 0; i < TEXTS; i++) {
-        struct text text = maillog_table_text(message, i);
-
-        if (text.bytes != NULL) {
-            memcpy(bytes + used, text.bytes, text.length + 1);
-            message->texts[i].at = used;
-            used = (uint16_t)(used + text.length + 1);
-        }
-    }
-    free(message->text_bytes);
-    message->text_bytes = bytes;
-    message->text_room = (uint16_t)room;
-    message->text_used = used;
-    return true;
-}
-
-void maillog_table_set(struct maillog_messages *messages,
-                       struct message *message, enum message_text which,
-                       struct text text)
-{
-    size_t limit = text_limits[which];
-    size_t length;
-
-    if (text.bytes == NULL) {
-        return;
-    }
-    length = strnlen(text.bytes, text.length < limit ? text.length : limit);
-    forget_text(messages, message, which);
-    if (message->text_used + length + 1 > message->text_room &&
-        !widen_texts(message, length + 1)) {
-        return;
-    }
-    message->texts[which] =
-        (struct stored_text){message->text_used, (uint16_t)length};
-    message->text_used =
-        (uint16_t)(message->text_used +
-                   text_copy((struct text){text.bytes, length},
-                             message->text_bytes + message->text_used,
-                             length + 1) +
-                   1);
-    messages->bytes += text_cost(message->texts[which]);
 }
 
 /* ---- the table ----------------------------------------------------------- */
@@ -336,15 +244,15 @@ static size_t slots_size(const struct message *message)
 /* Its slot counts, too, and the memory that its texts share. */
 static size_t message_size(size_t id_length)
 {
-    return sizeof(struct message) + sizeof(struct message *) + OVERHEAD +
-           id_length;
+    return sizeof(struct message) + sizeof(struct message *) +
+           MAILLOG_TABLE_OVERHEAD + id_length;
 }
 
 /* What is known of it; not its id, its place in the table, and its flags. */
 void maillog_table_empty(struct maillog_messages *messages,
                          struct message *message)
 {
-    forget_texts(messages, message);
+    maillog_table_forget_texts(messages, message);
     for (size_t i = 0; i < message->count; i++) {
         maillog_table_give_failure(messages, &message->recipients[i]);
         give_address(messages, &message->recipients[i]);
@@ -418,20 +326,33 @@ static bool is_full(const struct maillog_messages *messages)
            messages->bytes > messages->limit;
 }
 
-/*
- * What will be dropped next has not been looked at for long: memory is slow, so
- * it is told early.
- */
-static void expect(const struct maillog_messages *messages,
-                   const struct message *next)
+/* Memory is slow: what will be asked for is told early. */
+static void expect_slot(const struct slots *slots, uint64_t hash)
+{
+    size_t at = tag_of(hash) & (slots->count - 1);
+
+    __builtin_prefetch(&slots->tags[at]);
+    __builtin_prefetch(&slots->messages[at]);
+}
+
+/* What malloc(3) keeps of it stands before it. */
+static void expect_free(const void *bytes)
+{
+    if (bytes != NULL) {
+        __builtin_prefetch((const char *)bytes - MAILLOG_TABLE_OVERHEAD);
+    }
+}
+
+/* What will be dropped next has not been looked at for long. */
+static void expect_drop(const struct maillog_messages *messages,
+                        const struct message *next)
 {
     if (next != NULL) {
         const char *after = (const char *)next->newer;
 
-        size_t at = tag_of(next->hash) & (messages->slots.count - 1);
-
-        __builtin_prefetch(&messages->slots.tags[at]);
-        __builtin_prefetch(&messages->slots.messages[at]);
+        expect_slot(&messages->slots, next->hash);
+        expect_free(next->text_bytes);
+        expect_free(next->recipients);
         if (after != NULL) {
             __builtin_prefetch(after);
             __builtin_prefetch(after + 64);
@@ -452,7 +373,7 @@ static void make_room(struct maillog_messages *messages,
            messages->here.oldest != kept) {
         messages->replaced++;
         maillog_table_drop(messages, messages->here.oldest);
-        expect(messages, messages->here.oldest);
+        expect_drop(messages, messages->here.oldest);
     }
 }
 
@@ -479,8 +400,13 @@ static struct message *find_hashed(struct maillog_messages *messages,
 
     for (size_t at = tag & mask; slots->tags[at] != 0; at = (at + 1) & mask) {
         if (slots->tags[at] == tag && has_id(slots->messages[at], queue_id)) {
-            messages->last = slots->messages[at];
-            return messages->last;
+            struct message *found = slots->messages[at];
+
+            /* it will be touched, and leaves those beside it */
+            __builtin_prefetch(found->older);
+            __builtin_prefetch(found->newer);
+            messages->last = found;
+            return found;
         }
     }
     return NULL;
