@@ -61,8 +61,8 @@ size_t maillog_position_put_offset(char text[MAILLOG_POSITION_SIZE],
         return prefix_length;
     }
     text[prefix_length + count] = '\0';
-    return prefix_length + decimal_put_before(text + prefix_length + count,
-                                              (uint64_t)offset);
+    return prefix_length +
+           decimal_put_before(text + prefix_length + count, (uint64_t)offset);
 }
 
 size_t maillog_position_format(const struct maillog_position *position,
