@@ -17,7 +17,8 @@
  * their words. tests/bench/bench_classify prints the first two.
  *
  * Owner    bounce_rules_load() gives a new set; what is found lives with it.
- *          It is read-only, so threads share it, each with its own scratch.
+ *          It is read-only, so threads share it, each with its own scratch;
+ *          a pattern that is looked for the first time is compiled then.
  * Errors   of loading name file and line, and what to write instead.
  * Threads  a scratch has one user at a time, and serves the set it was made
  *          for.
