@@ -114,6 +114,7 @@ struct event {
     struct text store_endpoint, store_error;
     /* mark, and what comes from a delivery log */
     struct text maillog_position;
+    struct text forwarded_as; /* mark: the queue id that goes on for it */
 };
 
 /* Every member unknown but type and timestamp_us. */
@@ -173,6 +174,7 @@ enum event_member_kind {
     TEXT(session_id, 40)                                                       \
     TEXT(transaction_id, 48)                                                   \
     TEXT(queue_id, 64)                                                         \
+    TEXT(forwarded_as, 64)                                                     \
     INTEGER(size)                                                              \
     INTEGER(attempt)                                                           \
     INTEGER(queue_seconds)                                                     \
@@ -243,7 +245,7 @@ struct event_member {
     char opening[EVENT_OPENING]; /* ,"NAME":" of a text, else ,"NAME": */
 };
 
-#define EVENT_MEMBERS 87
+#define EVENT_MEMBERS 88
 
 extern const struct event_member event_members[EVENT_MEMBERS];
 extern const size_t event_member_count;

@@ -68,9 +68,9 @@ void maillog_messages_note(struct maillog_messages *messages,
 /*
  * The MTA queued it anew for who stands behind an alias of this recipient:
  * what nixie saw come in for them goes on under the new id. recipient: normal
- * form.
+ * form. False: nixie has not seen it.
  */
-void maillog_messages_forward(struct maillog_messages *messages,
+bool maillog_messages_forward(struct maillog_messages *messages,
                               struct text queue_id, int64_t at_us,
                               struct text recipient, struct text new_queue_id);
 

@@ -49,6 +49,9 @@ static bool print_event(void *context, struct event *event)
 {
     struct maillog_run *run = context;
 
+    if (event->type == EVENT_MARK) { /* of use to who goes on later */
+        return true;
+    }
     event->seq = ++run->seq;
     event->node = text_of(run->settings->node);
     event->instance = text_of(NO_INSTANCE);

@@ -473,22 +473,25 @@ static void copy(struct maillog_messages *messages, const struct message *from,
     }
 }
 
-void maillog_messages_forward(struct maillog_messages *messages,
+bool maillog_messages_forward(struct maillog_messages *messages,
                               struct text queue_id, int64_t at_us,
                               struct text recipient, struct text new_queue_id)
 {
     struct message *from;
     struct message *to;
+    bool goes_on;
 
     (void)pthread_mutex_lock(&messages->lock);
     /* made first: room for it may be that of another */
     to = maillog_table_touch(messages, new_queue_id);
     from = at_time(maillog_table_find(messages, queue_id), at_us);
-    if (to != NULL && from != NULL && from != to && !to->received &&
-        !to->removed && is_seen(messages, from, recipient)) {
+    goes_on = to != NULL && from != NULL && from != to && !to->received &&
+              !to->removed && is_seen(messages, from, recipient);
+    if (goes_on) {
         copy(messages, from, to, recipient);
     }
     (void)pthread_mutex_unlock(&messages->lock);
+    return goes_on;
 }
 
 void maillog_messages_find(struct maillog_messages *messages,

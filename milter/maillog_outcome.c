@@ -442,16 +442,23 @@ static bool is_told_by_our_mta(const struct maillog_record *record)
            memcmp(record->program.bytes, msp, sizeof msp - 1) == 0;
 }
 
-/* "forwarded as 5D0A61103C": its outcome is told under that id. */
-static void note_forwarded(const struct maillog_sources *sources,
+/*
+ * "forwarded as 5D0A61103C": its outcome is told under that id, by whoever
+ * follows the log then: that is written down. False: it is no mail that nixie
+ * saw come in.
+ */
+static bool make_forwarded(const struct maillog_sources *sources,
                            const struct maillog_record *record,
-                           struct text recipient)
+                           struct text recipient,
+                           struct maillog_outcome *outcome)
 {
     static const char words[] = "forwarded as ";
+    struct event *event = &outcome->event;
     struct text id = record->reply;
 
-    if (id.length < sizeof words - 1) {
-        return;
+    if (id.length < sizeof words - 1 ||
+        !take_recipient(sources, record, recipient, outcome)) {
+        return false;
     }
     id.bytes += sizeof words - 1;
     id.length -= sizeof words - 1;
@@ -460,8 +467,14 @@ static void note_forwarded(const struct maillog_sources *sources,
             id.length = i;
         }
     }
-    maillog_messages_forward(sources->messages, record->queue_id,
-                             record->timestamp_us, recipient, id);
+    event->type = EVENT_MARK;
+    event->origin = known("");
+    event->recipient_domain = known("");
+    event->original_recipient = known("");
+    event->final_recipient = known("");
+    event->forwarded_as = id;
+    return maillog_messages_forward(sources->messages, record->queue_id,
+                                    record->timestamp_us, event->recipient, id);
 }
 
 bool maillog_outcome_make(const struct maillog_sources *sources,
@@ -476,10 +489,7 @@ bool maillog_outcome_make(const struct maillog_sources *sources,
         return make_rejection(sources, record, recipient, outcome);
     }
     if (record->forwarded) {
-        if (take_recipient(sources, record, recipient, outcome)) {
-            note_forwarded(sources, record, event->recipient);
-        }
-        return false;
+        return make_forwarded(sources, record, recipient, outcome);
     }
     if (is_discarded(record) || is_our_refusal(record) ||
         is_told_by_our_mta(record) || record->queue_id.bytes == NULL ||

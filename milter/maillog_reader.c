@@ -176,7 +176,8 @@ static bool give(struct giving *giving, struct maillog_outcome *outcome,
                        giving->given);
         outcome->event.maillog_position = text_of(position);
     }
-    if (outcome->event.type != EVENT_REJECTION) {
+    if (outcome->event.type != EVENT_REJECTION &&
+        outcome->event.type != EVENT_MARK) {
         if (reader->options.judge != NULL && !is_judged(&outcome->event)) {
             outcome_judge(reader->options.judge, &outcome->facts,
                           &outcome->event);

@@ -80,7 +80,7 @@ static bool tells_of_a_message(const char *line, size_t length)
 {
     static const char *const types[] = {
         "reception",  "delay",     "delivery",   "bounce",
-        "expiration", "rejection", "suppressed",
+        "expiration", "rejection", "suppressed", "mark",
     };
     const char *type =
         memmem(line, length < 256 ? length : 256, TYPED, sizeof TYPED - 1);
@@ -110,6 +110,11 @@ static void look_for_message(const struct maillog_resume *resume,
     json = event_json_decode(line, length, &event, &unheard);
     if (json != NULL) {
         privacy_read_back(&event);
+        if (event.forwarded_as.length > 0) {
+            (void)maillog_messages_forward(resume->messages, event.queue_id,
+                                           event.timestamp_us, event.recipient,
+                                           event.forwarded_as);
+        }
         maillog_messages_learn(resume->messages, &event);
         event_json_free(json);
     }

@@ -506,8 +506,11 @@ static void what_was_seen_is_seen_when_it_is_forwarded(void **state)
     in.trace_nonce = of("00112233aabb");
     maillog_messages_learn(*state, &in);
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        maillog_messages_forward(*state, of(rows[i].from), START + US,
-                                 of(rows[i].recipient), of(rows[i].to));
+        bool goes_on =
+            maillog_messages_forward(*state, of(rows[i].from), START + US,
+                                     of(rows[i].recipient), of(rows[i].to));
+
+        assert_int_equal(goes_on, rows[i].seen && strcmp(rows[i].to, QUEUE));
         maillog_messages_find(*state, of(rows[i].to), START + 2 * US,
                               of("a@b.example"), of("far@c.example"), &found);
         assert_int_equal(found.seen, rows[i].seen);

@@ -361,6 +361,10 @@ static void some_outcomes_are_no_events(void **state)
         {"forwarded", "",
          TO("local", "<a@x.example>", "local",
             "2.0.0, status=sent (forwarded as 4A2B3C0D1E)"),
+         "mark a@x.example"},
+        {"forwarded, never seen", "",
+         TO("local", "<other@x.example>", "local",
+            "2.0.0, status=sent (forwarded as 4A2B3C0D1F)"),
          "none"},
     };
 

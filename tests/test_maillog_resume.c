@@ -407,6 +407,35 @@ static void messages_are_known_again(void **state)
     assert_string_equal(found.last_diagnostic.bytes, "452 4.2.2 full");
 }
 
+static void what_was_forwarded_is_known_under_its_new_id(void **state)
+{
+    struct site *site = *state;
+    struct file file = begin_file(site, "", HERE, 1000);
+    struct maillog_message found;
+    struct event event;
+    struct error error;
+
+    event_init(&event, EVENT_RECEPTION, START);
+    event.queue_id = text_of("3F1A2C0B7D");
+    event.sender = text_of("s@x.example");
+    event.recipient = text_of("a@x.example");
+    put(&file, &event);
+    event_init(&event, EVENT_MARK, START + US);
+    event.queue_id = text_of("3F1A2C0B7D");
+    event.recipient = text_of("a@x.example");
+    event.forwarded_as = text_of("4A2B3C0D1E");
+    event.maillog_position = text_of(site->places[0][1]);
+    put(&file, &event);
+    end_file(&file);
+    assert_true(maillog_resume(&site->resume, &error));
+    assert_int_equal(site->resume.positions, 1);
+    maillog_messages_find(site->messages, text_of("4A2B3C0D1E"), START + 2 * US,
+                          text_of("a@x.example"), text_of("far@y.example"),
+                          &found);
+    assert_true(found.seen);
+    assert_string_equal(found.sender, "s@x.example");
+}
+
 /* Of what lies far back only places are looked for. */
 static void messages_of_long_ago_are_left_alone(void **state)
 {
@@ -449,6 +478,7 @@ int main(void)
         TEST(torn_lines_tell_no_place_wherever_they_end),
         TEST(foreign_and_empty_files_are_passed_over),
         TEST(messages_are_known_again),
+        TEST(what_was_forwarded_is_known_under_its_new_id),
         TEST(messages_of_long_ago_are_left_alone),
     };
 

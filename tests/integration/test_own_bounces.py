@@ -157,3 +157,26 @@ def test_the_log_and_a_late_report_are_one_strike_over_a_restart(
     settle(stack)
     assert strikes(stack, victim) == [nonce.encode()]
     assert len(stack.log.since(mark, type="bounce", recipient=victim)) == 1
+
+
+@pytest.mark.parametrize("source", ["log"], indirect=True)
+@pytest.mark.parametrize("how", ["term", "kill"])
+def test_what_was_forwarded_is_ours_over_a_restart(source, name, how):
+    """The log says "forwarded as" before nixied ends, and fails after."""
+    stack = source.stack
+    victim = f"forward-{name}@mx.nixie.test"
+    far = FAR.encode()
+    stack.remote.answers[far] = WAIT % far
+    mark = stack.log.mark()
+    stack.send([victim], sender=SENDER)
+    delayed = stack.log.wait(mark, type="delay", recipient=victim)
+    forwarded = stack.log.wait(mark, type="mark", recipient=victim)
+    assert forwarded["forwarded_as"] == delayed["queue_id"]
+    restart(stack, how)
+    del stack.remote.answers[far]
+    stack.mta._run("postqueue", "-c", str(stack.mta.config), "-f")
+    failed = stack.log.wait(mark, type="bounce", recipient=victim)
+    assert failed["attempt"] == 2
+    assert (failed["counted"], failed["reason"]) == (True, "user_unknown")
+    settle(stack)
+    assert entry(stack, victim)["reason"] == "user_unknown"
