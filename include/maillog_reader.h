@@ -56,6 +56,9 @@ void maillog_reader_skip(struct maillog_reader *reader, const char *position,
 bool maillog_reader_line(struct maillog_reader *reader,
                          const struct maillog_line *line);
 
+/* Which source the event is of that take() is asked to take. */
+size_t maillog_reader_source(const struct maillog_reader *reader);
+
 /* What waits and has waited long enough, or all of it. */
 bool maillog_reader_release(struct maillog_reader *reader, bool all);
 

@@ -32,9 +32,7 @@ struct maillog {
     struct maillog_follow *follow;
     struct maillog_reader *reader;
     struct outcome_judge *judge;
-    struct maillog_flood *flood;
-    bool flooded; /* since the last sums: counted, and in no line */
-    int64_t flood_ms;
+    int64_t flood_ms; /* no sums before */
     struct maillog_schedule schedule;
     int64_t look_ms;      /* when the settings are looked at next, */
     int64_t schedule_ms;  /* and when Postfix is asked again */
@@ -43,6 +41,8 @@ struct maillog {
     struct source {       /* what is given of each, and not marked */
         char position[MAILLOG_POSITION_SIZE];
         uint64_t lines;
+        struct maillog_flood *flood;
+        bool flooded;         /* since the last sum: counted, and in no line */
         bool begun;           /* it has given a line, or its place is told */
         int64_t behind_bytes; /* guarded by lock, like state */
     } * sources;
@@ -113,11 +113,11 @@ static void pause_ms(int64_t ms)
     (void)nanosleep(&pause, NULL);
 }
 
-/* Stops at nothing but the end: EVENT_LOG_LOST then. */
+/* Gives up at nothing but the end: EVENT_LOG_LOST then. */
 static enum event_log_result append(struct maillog *maillog,
                                     struct event *event)
 {
-    while (!atomic_load(&maillog->stopping)) {
+    for (;;) {
         struct event_log_state state;
 
         event_log_state(maillog->options.log, &state);
@@ -129,9 +129,11 @@ static enum event_log_result append(struct maillog *maillog,
                 return result;
             }
         }
+        if (atomic_load(&maillog->stopping)) {
+            return EVENT_LOG_LOST;
+        }
         pause_ms(LOG_PAUSE_MS);
     }
-    return EVENT_LOG_LOST;
 }
 
 /* Who is not ours did not ask us to deliver, and may not have written it. */
@@ -169,14 +171,31 @@ static bool tells_sender(const struct maillog *maillog, struct event *event)
     return now;
 }
 
-static bool has_line(struct maillog *maillog, const struct event *event)
+static bool has_line(const struct maillog *maillog, const struct source *source,
+                     const struct event *event)
 {
     const struct settings *settings =
         settings_share_borrow(maillog->options.settings);
     const int64_t rate = settings->client_event_rate;
 
     settings_share_return(maillog->options.settings, settings);
-    return maillog_flood_has_line(maillog->flood, rate, event);
+    return maillog_flood_has_line(source->flood, rate, event);
+}
+
+/* What is counted, before anything that tells a later place. */
+static bool sum_up(struct maillog *maillog, struct source *source)
+{
+    struct event sum;
+
+    if (!source->flooded) {
+        return true;
+    }
+    if (maillog_flood_sum_up(source->flood, &sum) &&
+        append(maillog, &sum) == EVENT_LOG_LOST) {
+        return false;
+    }
+    source->flooded = false;
+    return true;
 }
 
 /*
@@ -186,12 +205,17 @@ static bool has_line(struct maillog *maillog, const struct event *event)
 static bool take(void *context, struct event *event)
 {
     struct maillog *maillog = context;
+    struct source *source =
+        &maillog->sources[maillog_reader_source(maillog->reader)];
     enum event_log_result result;
     bool now;
 
-    if (event->type == EVENT_REJECTION && !has_line(maillog, event)) {
-        maillog->flooded = true;
+    if (event->type == EVENT_REJECTION && !has_line(maillog, source, event)) {
+        source->flooded = true;
         return true;
+    }
+    if (!sum_up(maillog, source)) {
+        return false;
     }
     now = tells_sender(maillog, event);
     result = append(maillog, event);
@@ -221,7 +245,7 @@ static void mark(struct maillog *maillog, bool all)
 
         if (source->position[0] == '\0' ||
             (source->lines == 0 && !in_new_file) ||
-            (!due && source->lines < MARK_LINES)) {
+            (!due && source->lines < MARK_LINES) || !sum_up(maillog, source)) {
             continue;
         }
         event_init(&event, EVENT_MARK, clock_now_us());
@@ -235,18 +259,17 @@ static void mark(struct maillog *maillog, bool all)
     }
 }
 
-/* With the place up to which they are: else a restart counts them again. */
-static void sum_up(struct maillog *maillog, bool all)
+static void sum_up_all(struct maillog *maillog, bool all)
 {
     int64_t now_ms = clock_monotonic_ms();
 
-    if (!maillog->flooded || (!all && now_ms < maillog->flood_ms)) {
+    if (!all && now_ms < maillog->flood_ms) {
         return;
     }
-    maillog_flood_sum_up(maillog->flood);
+    for (size_t i = 0; i < maillog->source_count; i++) {
+        (void)sum_up(maillog, &maillog->sources[i]);
+    }
     maillog->flood_ms = now_ms + FLOOD_MS;
-    maillog->flooded = false;
-    mark(maillog, true);
 }
 
 /* ---- when it is tried again ---------------------------------------------- */
@@ -362,7 +385,7 @@ static bool take_line(struct maillog *maillog, const struct maillog_line *line)
     maillog_reader_state(maillog->reader, &after);
     (void)text_copy(text_of(line->position), source->position,
                     sizeof source->position);
-    source->lines = after.outcomes == before.outcomes || maillog->flooded
+    source->lines = after.outcomes == before.outcomes || source->flooded
                         ? source->lines + 1
                         : 0;
     if (source->lines >= MARK_LINES) {
@@ -404,7 +427,7 @@ static void *run(void *context)
             going = false;
             break;
         }
-        sum_up(maillog, false);
+        sum_up_all(maillog, false);
         if (clock_monotonic_ms() >= maillog->look_ms) {
             publish(maillog);
             look_at_schedule(maillog);
@@ -414,7 +437,7 @@ static void *run(void *context)
             mark(maillog, false);
         }
     }
-    sum_up(maillog, true);
+    sum_up_all(maillog, true);
     if (going) { /* else the last line may be given in part */
         mark(maillog, true);
     }
@@ -426,10 +449,13 @@ static void free_maillog(struct maillog *maillog)
     maillog_reader_free(maillog->reader);
     maillog_follow_free(maillog->follow);
     outcome_judge_free(maillog->judge);
-    maillog_flood_free(maillog->flood);
     for (size_t i = 0; maillog->claims != NULL && i < maillog->source_count;
          i++) {
         maillog_claim_free(maillog->claims[i]);
+    }
+    for (size_t i = 0; maillog->sources != NULL && i < maillog->source_count;
+         i++) {
+        maillog_flood_free(maillog->sources[i].flood);
     }
     free(maillog->claims);
     free(maillog->sources);
@@ -454,6 +480,18 @@ static void claim(struct maillog *maillog, const struct settings *settings)
                         settings->maillog[i]);
         }
     }
+}
+
+static bool make_floods(struct maillog *maillog)
+{
+    for (size_t i = 0; maillog->sources != NULL && i < maillog->source_count;
+         i++) {
+        maillog->sources[i].flood = maillog_flood_new();
+        if (maillog->sources[i].flood == NULL) {
+            return false;
+        }
+    }
+    return maillog->sources != NULL;
 }
 
 static bool make_parts(struct maillog *maillog, struct error *error)
@@ -493,9 +531,7 @@ static bool make_parts(struct maillog *maillog, struct error *error)
     maillog->reader = maillog->judge == NULL ? NULL : maillog_reader_new(&read);
     maillog->sources =
         calloc(maillog->source_count + 1, sizeof maillog->sources[0]);
-    maillog->flood = maillog_flood_new(maillog->options.log);
-    if (maillog->reader == NULL || maillog->sources == NULL ||
-        maillog->flood == NULL) {
+    if (maillog->reader == NULL || !make_floods(maillog)) {
         error_set(error, "maillog: out of memory");
         return false;
     }

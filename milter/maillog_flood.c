@@ -2,8 +2,10 @@
 
 #include "client_rate.h"
 #include "clock.h"
-#include "log.h"
+#include "maillog_position.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,18 +13,21 @@
 #define NO_CLIENT "0.0.0.0"
 
 struct maillog_flood {
-    struct event_log *log;
     struct client_rates *rates;
+    int64_t replaced; /* of clients that had to make room */
+    char position[MAILLOG_POSITION_SIZE + 12]; /* behind the last one */
+    char client_ip[CLIENT_RATE_ADDRESS_SIZE];
+    char clients[EVENT_DIAGNOSTIC_MAX + 1]; /* each, and how many of it */
+    size_t clients_length;
 };
 
-struct maillog_flood *maillog_flood_new(struct event_log *log)
+struct maillog_flood *maillog_flood_new(void)
 {
     struct maillog_flood *flood = calloc(1, sizeof *flood);
 
     if (flood == NULL) {
         return NULL;
     }
-    flood->log = log;
     flood->rates = client_rates_new();
     if (flood->rates == NULL) {
         free(flood);
@@ -39,28 +44,15 @@ void maillog_flood_free(struct maillog_flood *flood)
     }
 }
 
-/* One event for all that a client had no line for: here it is of one type. */
-static void sum_up(struct maillog_flood *flood,
-                   const struct client_rate_sum *sum)
+/* Of all types: here it is of one. */
+static int64_t count_of(const struct client_rate_sum *sum)
 {
-    for (size_t i = 0; i < CLIENT_RATE_TYPES; i++) {
-        struct event event;
+    int64_t count = 0;
 
-        if (sum->counts[i] == 0) {
-            continue;
-        }
-        event_init(&event, client_rate_types[i], clock_now_us());
-        event.origin = text_of("maillog");
-        if (strcmp(sum->client_ip, NO_CLIENT) != 0) {
-            event.client_ip = text_of(sum->client_ip);
-        }
-        event.aggregated = sum->counts[i];
-        event.decided_by = text_of("mta");
-        (void)event_log_append(flood->log, &event);
-        log_info("many refusals of a client in the delivery log: client_ip=%s "
-                 "aggregated=%lld",
-                 sum->client_ip, (long long)sum->counts[i]);
+    for (size_t i = 0; i < CLIENT_RATE_TYPES; i++) {
+        count += sum->counts[i];
     }
+    return count;
 }
 
 bool maillog_flood_has_line(struct maillog_flood *flood, int64_t rate,
@@ -88,20 +80,56 @@ bool maillog_flood_has_line(struct maillog_flood *flood, int64_t rate,
     case CLIENT_RATE_WITHIN:
         return true;
     case CLIENT_RATE_REPLACED:
-        sum_up(flood, &replaced);
+        flood->replaced += count_of(&replaced);
         return true;
     case CLIENT_RATE_BEYOND:
         break;
     }
+    (void)text_copy(event->maillog_position, flood->position,
+                    sizeof flood->position);
     return false;
 }
 
-void maillog_flood_sum_up(struct maillog_flood *flood)
+/* "192.0.2.1: 302, 192.0.2.9: 55", as far as there is room. */
+static void add_client(struct maillog_flood *flood,
+                       const struct client_rate_sum *client)
 {
-    struct client_rate_sum sum;
+    size_t room = sizeof flood->clients - flood->clients_length;
+    int length =
+        snprintf(flood->clients + flood->clients_length, room, "%s%s: %" PRId64,
+                 flood->clients_length > 0 ? ", " : "", client->client_ip,
+                 count_of(client));
 
-    for (size_t left = client_rates_held(flood->rates);
-         left > 0 && client_rates_next(flood->rates, &sum); left--) {
-        sum_up(flood, &sum);
+    if (length > 0 && (size_t)length < room) {
+        flood->clients_length += (size_t)length;
     }
+}
+
+bool maillog_flood_sum_up(struct maillog_flood *flood, struct event *sum)
+{
+    struct client_rate_sum client;
+    size_t clients = flood->replaced > 0 ? 2 : 0;
+    int64_t all = flood->replaced;
+
+    flood->replaced = 0;
+    flood->clients_length = 0;
+    for (; client_rates_next(flood->rates, &client); clients++) {
+        add_client(flood, &client);
+        all += count_of(&client);
+        memcpy(flood->client_ip, client.client_ip, sizeof flood->client_ip);
+    }
+    if (all == 0) {
+        return false;
+    }
+    event_init(sum, EVENT_REJECTION, clock_now_us());
+    sum->origin = text_of("maillog");
+    if (clients == 1 && strcmp(flood->client_ip, NO_CLIENT) != 0) {
+        sum->client_ip = text_of(flood->client_ip);
+    } else if (clients > 1) {
+        sum->diagnostic = (struct text){flood->clients, flood->clients_length};
+    }
+    sum->aggregated = all;
+    sum->decided_by = text_of("mta");
+    sum->maillog_position = text_of(flood->position);
+    return true;
 }

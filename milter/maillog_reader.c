@@ -47,6 +47,7 @@ struct maillog_reader {
      */
     int64_t seen_us[CLOCKS];
     struct maillog_reader_state state;
+    size_t source; /* of the line that is given */
 };
 
 struct maillog_reader *
@@ -248,6 +249,7 @@ static bool give_line(struct maillog_reader *reader,
     bool taken = true;
 
     follow(reader);
+    reader->source = line->source;
     sources.settings = reader->settings;
     switch (record->kind) {
     case MAILLOG_NOTHING:
@@ -462,6 +464,11 @@ bool maillog_reader_release(struct maillog_reader *reader, bool all)
         }
     }
     return true;
+}
+
+size_t maillog_reader_source(const struct maillog_reader *reader)
+{
+    return reader->source;
 }
 
 bool maillog_reader_waits(const struct maillog_reader *reader)

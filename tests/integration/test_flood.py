@@ -163,3 +163,40 @@ def test_refusals_in_the_log_of_sendmail_are_counted(world, stack_maker,
         assert event["origin"] == "maillog"
         if ip and "aggregated" in event:
             assert ip.endswith(event["client_ip"])
+
+
+def test_refusals_in_the_log_are_counted_once_over_kills(world, stack_maker):
+    """Between them what has a line; nixied is killed while it reads."""
+    path = world.root / f"maillog{world.stacks}"
+    path.write_text("")
+    path.chmod(0o644)
+    stack = stack_maker(maillog=[path])
+    stack.log.wait(type="mark")
+    mark = stack.log.mark()
+    stamp = time.strftime("%Y-%m-%dT%H:%M:%S+00:00",
+                          time.gmtime(int(time.time()) - 60))
+    written = delivered = 0
+    for kill in range(8):
+        with open(path, "a", encoding="ascii") as file:
+            for i in range(3000):
+                text = LINES[0].format(pid=1000 + i % 9,
+                                       to=f"u{kill}n{i}@x.test",
+                                       ip=f"192.0.2.{1 + i % 2}")
+                file.write(f"{stamp} mx {text}\n")
+                if i % 500 == 499:
+                    file.write(
+                        f"{stamp} mx postfix/smtp[9]: F{kill}A2C{i:05}: "
+                        f"to=<d{i}@x.test>, relay=mx[192.0.2.1]:25, delay=1, "
+                        "delays=0/0/0/1, dsn=2.0.0, status=sent (250 ok)\n")
+                    delivered += 1
+            written += 3000
+        time.sleep(0.01 * kill)
+        stack.nixied.kill()
+        stack.nixied.start()
+    stack.log.wait(mark, type="delivery", queue_id="F7A2C02999")
+    assert stack.nixied.end() == 0
+    stack.nixied.start()
+    stack.settle()
+    lines, summed = counted(stack.log.outcomes(mark), "rejection")
+    assert (lines + summed, summed > 0) == (written, True)
+    assert counted(stack.log.outcomes(mark), "delivery") == (delivered, 0)

@@ -81,6 +81,7 @@ class Writer(threading.Thread):
         self.log, self.lines = log, lines
         self.random = random.Random(seed)
         self.expected = {}
+        self.refused = set()  # queue ids: each is told, or counted
         self.lock = threading.Lock()
         self.written = self.events = self.rotations = self.compressed = 0
         self.room = threading.Event()
@@ -101,7 +102,7 @@ class Writer(threading.Thread):
                     values["id"], 1, kind)
         count = 1 + number % 4
         values["id"] = sendmail_id(number)
-        if draw < 0.905:  # it waits for a session that may tell it, too
+        if draw < 0.92:  # it waits for a session that may tell it, too
             return REFUSED.format(**values), values["id"], 1, "rejection"
         to = ",".join(f"<v{n}@d{values['domain']}.test>"
                       for n in range(count))
@@ -122,16 +123,20 @@ class Writer(threading.Thread):
                 break
             stamp = time.strftime("%Y-%m-%dT%H:%M:%S+00:00 mail ",
                                   time.gmtime())
-            parts, expected = [], {}
+            parts, expected, refused = [], {}, []
             for number in range(self.written,
                                 min(self.written + CHUNK, self.lines)):
                 text, queue_id, events, kind = self.line(number)
                 parts.append(stamp + text)
-                if events:
+                if kind == "rejection":
+                    refused.append(queue_id)
+                elif events:
                     expected[queue_id] = (events, kind)
             with self.lock:
                 self.expected.update(expected)
-            self.events += sum(events for events, _ in expected.values())
+                self.refused.update(refused)
+            self.events += len(refused) + sum(
+                events for events, _ in expected.values())
             data = "".join(parts).encode()
             cut = self.random.randrange(len(data))
             file.write(data[:cut])  # a reader sees half a line
@@ -184,6 +189,7 @@ class Reader:
         self.folder, self.writer = pathlib.Path(folder), writer
         self.files = {}  # inode -> [file, bytes that are no whole line]
         self.got = self.twice = self.unknown = self.wrong = self.torn = 0
+        self.summed = 0  # refusals that have no event of their own
         self.left = {}  # queue id -> recipients, until it has them all
 
     def read(self):
@@ -209,10 +215,18 @@ class Reader:
             except ValueError:
                 self.torn += 1
                 continue
+            if "aggregated" in event:
+                self.got += event["aggregated"]
+                self.summed += event["aggregated"]
+                continue
             self.one(event["queue_id"], event["recipient"], event["type"])
 
     def one(self, queue_id, recipient, kind):
         self.got += 1
+        with self.writer.lock:
+            if kind == "rejection" and queue_id in self.writer.refused:
+                self.writer.refused.remove(queue_id)
+                return
         seen = self.left.setdefault(queue_id, set())
         if recipient in seen:
             self.twice += 1
@@ -261,7 +275,6 @@ def main():
     redis = Redis(root / "redis")
     nixied = Nixied(root / "nixie", root / "run/milter.sock", redis.endpoint,
                     maillog=[log],
-                    client_event_rate=0,  # else refusals are counted together
                     bounce_rules=[TOP / "packaging/bounce-rules.conf"])
     writer = Writer(log, lines, seed)
     reader = Reader(nixied.log_folder, writer)
@@ -274,10 +287,12 @@ def main():
     done = run(writer, reader, nixied, kills, random.Random(seed + 1))
     seconds = time.monotonic() - begin
     lost = (sum(events for events, _ in writer.expected.values())
-            - sum(map(len, reader.left.values())))
+            - sum(map(len, reader.left.values()))
+            + len(writer.refused) - reader.summed)
     print(f"kills={done} rotations={writer.rotations} "
           f"compressed={writer.compressed} lines={writer.written} "
           f"events={writer.events} got={reader.got} lost={lost} "
+          f"counted={reader.summed} "
           f"twice={reader.twice} unknown={reader.unknown} wrong={reader.wrong} "
           f"torn={reader.torn} seconds={seconds:.0f}", flush=True)
     if not writer.done:
@@ -325,6 +340,7 @@ def run(writer, reader, nixied, kills, chance):
         else:
             writer.room.set()
         if writer.done and not writer.expected \
+                and len(writer.refused) <= reader.summed \
                 or time.monotonic() - quiet_since > STUCK:
             return done
         share = writer.written / max(writer.lines, 1)
