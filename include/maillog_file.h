@@ -33,6 +33,7 @@ enum maillog_source_result {
 struct maillog_file_options {
     const char *path; /* copied */
     bool follow, from_start;
+    int64_t look_back; /* maillog_follow.h */
 };
 
 struct maillog_file;

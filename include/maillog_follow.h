@@ -33,16 +33,19 @@ struct maillog_follow_options {
      * a folder of them; "-"; NULL-terminated. A file that is given by two
      * names is read once, under the first. */
     const char *const *sources;
-    bool follow;     /* false: give what is there, one source after the other,
-                        then end (the tool); rotated files of a path are not
-                        looked for then, and pipes may be read */
-    bool from_start; /* sources without a position: from their beginning; else
-                        from their end at the time of the first look */
+    bool follow;       /* false: give what is there, one source after the other,
+                          then end (the tool); rotated files of a path are not
+                          looked for then, and pipes may be read */
+    bool from_start;   /* sources without a position: from their beginning; else
+                          from their end at the time of the first look */
+    int64_t look_back; /* bytes before a position that are given again, as what
+                          is told: a line may go on with one of them */
 };
 
 struct maillog_line {
     struct text text;     /* until the next call */
     bool cut;             /* it was longer than MAILLOG_LINE_MAX */
+    bool told;            /* it lies before the position gone on from */
     size_t source;        /* index in those that are read */
     const char *position; /* behind this line; like text until the next call */
     const char *before;   /* of this line */

@@ -107,6 +107,12 @@ struct maillog_parser *maillog_parser_new(int64_t near_us);
 void maillog_parser_free(struct maillog_parser *parser); /* or NULL */
 
 /*
+ * While true lines are parsed for what later ones go on with alone: an address
+ * that a list was broken in, what a filter said.
+ */
+void maillog_parser_look_back(struct maillog_parser *parser, bool looking_back);
+
+/*
  * line has no newline. With MAILLOG_NOTHING the record has its kind alone, and
  * what it is a piece of. A record of Sendmail in pieces (QID[1]:, QID[2]:, ..)
  * comes with the last of them; one that is only queued or quarantined is no

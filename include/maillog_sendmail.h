@@ -14,6 +14,8 @@
 #define MAILLOG_SENDMAIL_JOINS     4 /* records in pieces at the same time */
 #define MAILLOG_SENDMAIL_ID_MAX    32
 #define MAILLOG_SENDMAIL_REPLY_MAX 512
+/* Above what Sendmail takes of an address: the line is a forgery. */
+#define MAILLOG_SENDMAIL_ADDRESS_MAX 1000
 
 /* Who writes: pieces of one record come from one process. */
 struct maillog_sendmail_writer {
@@ -34,8 +36,8 @@ struct maillog_sendmail_join {
 struct maillog_sendmail_broken {
     struct maillog_sendmail_writer writer;
     bool in_use;
-    bool quoted, bracketed; /* inside what of it */
-    unsigned comments;
+    size_t length; /* of what there is of it, with the comma */
+    char bytes[MAILLOG_SENDMAIL_ADDRESS_MAX + 1];
 };
 
 /* What a filter said to a message, for the recipients of the next lines. */
@@ -50,7 +52,9 @@ struct maillog_sendmail {
     struct maillog_sendmail_broken broken[MAILLOG_SENDMAIL_JOINS];
     struct maillog_sendmail_filtered filtered[MAILLOG_SENDMAIL_JOINS];
     size_t next_join, next_broken, next_filtered;
+    bool looking_back;            /* lines are those before the first */
     char plain[MAILLOG_LINE_MAX]; /* without escapes */
+    char list[MAILLOG_SENDMAIL_ADDRESS_MAX + 1 + MAILLOG_LINE_MAX];
 };
 
 /* "sendmail", "sm-mta", "sm-msp-queue", what begins so. */
@@ -93,8 +97,9 @@ void maillog_sendmail_set_writer(struct maillog_sendmail_writer *writer,
 /* --- maillog_sendmail_list.c ------------------------------------------- */
 
 /*
- * Takes the list of recipients, and the ", " behind it, to what was broken
- * off: record->recipients, more. False: there is no list, or no end to it.
+ * Takes the list of recipients, up to the ", " behind it: record->recipients,
+ * more. An address that it was broken in is the first of the next line's, in
+ * the state until its next use. False: there is no list, or no end to it.
  */
 bool maillog_sendmail_list(struct maillog_sendmail *state, struct text *rest,
                            struct maillog_record *record);

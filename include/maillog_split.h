@@ -24,6 +24,7 @@ struct maillog_split_line {
     struct text text; /* without newline, and without NUL bytes in front: the
                          hole that a truncation leaves to some writers */
     bool cut;
+    bool told; /* it is one of those before the offset that was begun at */
     int64_t begin, end; /* of it in the stream; end: behind the newline */
 };
 
@@ -32,6 +33,13 @@ void maillog_split_free(struct maillog_split *split); /* or NULL */
 
 /* Forgets what is in the buffer: the next byte is the one at offset. */
 void maillog_split_begin(struct maillog_split *split, int64_t offset);
+
+/*
+ * The same, but the next byte is the one at `from`, before it: of lines that
+ * begin there the whole ones are given first.
+ */
+void maillog_split_look_back(struct maillog_split *split, int64_t from,
+                             int64_t offset);
 
 char *maillog_split_room(struct maillog_split *split, size_t *size);
 void maillog_split_fill(struct maillog_split *split, size_t length);
@@ -44,7 +52,8 @@ bool maillog_split_next(struct maillog_split *split,
 bool maillog_split_rest(struct maillog_split *split,
                         struct maillog_split_line *line);
 
-/* Where the next line begins; up to where bytes have been taken. */
+/* Where the next line begins that is not told; up to where bytes have been
+ * taken. */
 int64_t maillog_split_offset(const struct maillog_split *split);
 int64_t maillog_split_read_to(const struct maillog_split *split);
 

@@ -6,6 +6,8 @@
 #ifndef NIXIE_MAILLOG_TROUBLE_H
 #define NIXIE_MAILLOG_TROUBLE_H
 
+#include <stdint.h>
+
 #define MAILLOG_PATH_SIZE 1024 /* of a path in a log line, escaped */
 
 struct maillog_trouble {
@@ -19,6 +21,13 @@ void maillog_trouble_end(struct maillog_trouble *trouble, const char *path);
 
 /* A file that is not waited for. */
 void maillog_trouble_passed(const char *path);
+
+/* The file that was read last, up to offset, is not there any more. */
+void maillog_trouble_lost(const char *path, uint64_t inode, int64_t offset);
+
+/* The file is not written any more, and its last bytes are no line. */
+void maillog_trouble_unfinished(const char *path, int64_t bytes);
+void maillog_trouble_truncated(const char *path, int64_t offset);
 
 /* For log lines; returns escaped. */
 const char *maillog_trouble_path(const char *path,

@@ -25,7 +25,9 @@
 #define SETTINGS_MS  500
 #define SCHEDULE_MS  (15 * 60 * 1000)
 #define LOG_PAUSE_MS 500
-#define FLOOD_MS     1000 /* between the sums of what has no line */
+/* Of who writes a record in several lines, others write few in between. */
+#define LOOK_BACK ((int64_t)64 * 1024)
+#define FLOOD_MS  1000 /* between the sums of what has no line */
 
 struct maillog {
     struct maillog_options options;
@@ -374,6 +376,9 @@ static bool take_line(struct maillog *maillog, const struct maillog_line *line)
     struct maillog_reader_state before;
     struct maillog_reader_state after;
 
+    if (line->told) {
+        return maillog_reader_line(maillog->reader, line);
+    }
     if (!source->begun) {
         begin_at(maillog, source, line->before);
     }
@@ -501,6 +506,7 @@ static bool make_parts(struct maillog *maillog, struct error *error)
     const struct maillog_follow_options where = {
         .sources = (const char *const *)settings->maillog,
         .follow = true,
+        .look_back = LOOK_BACK,
     };
     const struct outcome_judge_options judged = {
         .settings = maillog->options.settings,

@@ -1,6 +1,5 @@
 #include "maillog_file.h"
 
-#include "log.h"
 #include "maillog_input.h"
 #include "maillog_rotation.h"
 #include "maillog_split.h"
@@ -18,6 +17,7 @@ struct maillog_file {
     char *path;
     uint64_t source;
     bool follow, from_start;
+    int64_t look_back;
 
     struct maillog_input *input; /* what is read now, or NULL */
     unsigned generation;
@@ -68,12 +68,14 @@ static void forget_prefixes(struct maillog_file *file)
 static void use(struct maillog_file *file, struct maillog_input *input,
                 int64_t offset, int64_t now_ms)
 {
+    int64_t from = offset > file->look_back ? offset - file->look_back : 0;
+
     maillog_input_free(file->input);
     file->input = input;
     file->generation++;
-    maillog_split_begin(file->split, offset);
+    maillog_split_look_back(file->split, from, offset);
     if (maillog_input_compressed(input)) {
-        maillog_input_skip(input, offset);
+        maillog_input_skip(input, from);
     }
     forget_prefixes(file);
     file->told_offset = -1;
@@ -170,18 +172,11 @@ static struct maillog_input *open_from(struct maillog_file *file,
 
 static void tell_lost(struct maillog_file *file)
 {
-    char path[MAILLOG_PATH_SIZE];
-
-    if (file->lost) {
-        return;
+    if (!file->lost) {
+        file->lost = true;
+        file->lost_files++;
+        maillog_trouble_lost(file->path, file->start.inode, file->start.offset);
     }
-    file->lost = true;
-    file->lost_files++;
-    log_error("maillog lost: path=%s inode=%llu offset=%lld: the file that was "
-              "read last is not there any more; goes on with the next younger",
-              maillog_trouble_path(file->path, path),
-              (unsigned long long)file->start.inode,
-              (long long)file->start.offset);
 }
 
 /* The row as it is now; false: it cannot be seen, or was seen just before. */
@@ -319,14 +314,11 @@ static bool is_finished(const struct maillog_file *file,
 /* The end of a file that nobody writes to any more. */
 static void tell_unfinished_line(const struct maillog_file *file)
 {
-    char path[MAILLOG_PATH_SIZE];
     int64_t length =
         maillog_split_read_to(file->split) - maillog_split_offset(file->split);
 
     if (length > 0) {
-        log_warning("maillog ends within a line: path=%s bytes=%lld: they are "
-                    "passed over",
-                    maillog_trouble_path(file->path, path), (long long)length);
+        maillog_trouble_unfinished(file->path, length);
     }
 }
 
@@ -375,13 +367,8 @@ static bool move_on(struct maillog_file *file, int64_t now_ms)
 /* Its old content may live on in a copy: it is looked for as after a start. */
 static void note_truncation(struct maillog_file *file)
 {
-    char path[MAILLOG_PATH_SIZE];
-
     file->truncations++;
-    log_warning("maillog was truncated: path=%s offset=%lld: lines may be lost "
-                "(logrotate: rotate without copytruncate)",
-                maillog_trouble_path(file->path, path),
-                (long long)maillog_split_offset(file->split));
+    maillog_trouble_truncated(file->path, maillog_split_offset(file->split));
     leave(file);
     file->lost = true; /* no need to tell, if there is none */
     file->check_ms = INT64_MIN;
@@ -468,6 +455,7 @@ static void give(struct maillog_file *file,
 {
     line->text = found->text;
     line->cut = found->cut;
+    line->told = found->told;
     line->timestamp_us = 0;
     line->program = text_of(NULL);
     line->pid = 0;
@@ -490,6 +478,11 @@ static enum maillog_input_result read_more(struct maillog_file *file,
         maillog_input_read(file->input, maillog_split_read_to(file->split),
                            room, size, &got, error);
 
+    if (result == MAILLOG_INPUT_END && maillog_split_read_to(file->split) <
+                                           maillog_split_offset(file->split)) {
+        return maillog_input_compressed(file->input) ? MAILLOG_INPUT_SHORT
+                                                     : MAILLOG_INPUT_TRUNCATED;
+    }
     if (result == MAILLOG_INPUT_GOT) {
         maillog_split_fill(file->split, got);
         file->changed_ms = now_ms;
@@ -599,6 +592,7 @@ maillog_file_new(const struct maillog_file_options *options,
     file->source = maillog_position_source(options->path);
     file->follow = options->follow;
     file->from_start = options->from_start;
+    file->look_back = options->look_back;
     file->check_ms = INT64_MIN;
     if (!file->follow) {
         struct error cause;

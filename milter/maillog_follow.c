@@ -134,6 +134,7 @@ static bool open_file(struct source *source, const char *name,
                       struct error *error)
 {
     const struct maillog_file_options file = {
+        .look_back = options->look_back,
         .path = name,
         .follow = options->follow,
         .from_start = options->from_start,

@@ -286,6 +286,7 @@ static bool give(struct maillog_journal *journal, struct maillog_line *line)
     if (text.bytes == NULL) {
         return false;
     }
+    line->told = false;
     line->cut = text.length > MAILLOG_LINE_MAX;
     line->text.bytes = journal->message;
     line->text.length = line->cut ? MAILLOG_LINE_MAX : text.length;

@@ -22,6 +22,11 @@ struct maillog_parser *maillog_parser_new(int64_t near_us)
     return parser;
 }
 
+void maillog_parser_look_back(struct maillog_parser *parser, bool looking_back)
+{
+    parser->sendmail.looking_back = looking_back;
+}
+
 void maillog_parser_free(struct maillog_parser *parser)
 {
     free(parser);

@@ -476,12 +476,28 @@ bool maillog_reader_waits(const struct maillog_reader *reader)
     return reader->held_count > 0;
 }
 
+/* Before the first one: nothing comes of it, but later ones go on with it. */
+static void look_back_at(struct maillog_reader *reader,
+                         const struct maillog_line *line)
+{
+    struct maillog_record record;
+
+    maillog_parser_look_back(reader->parser, true);
+    (void)parse(reader, line, &record);
+    maillog_parser_look_back(reader->parser, false);
+}
+
 bool maillog_reader_line(struct maillog_reader *reader,
                          const struct maillog_line *line)
 {
     struct maillog_record record;
-    enum maillog_kind kind = parse(reader, line, &record);
+    enum maillog_kind kind;
 
+    if (line->told) {
+        look_back_at(reader, line);
+        return true;
+    }
+    kind = parse(reader, line, &record);
     reader->state.lines++;
     if (kind == MAILLOG_NOTHING) {
         reader->state.passed++;

@@ -390,6 +390,9 @@ enum maillog_kind maillog_sendmail_parse(struct maillog_sendmail *state,
     if (piece == 0 && !is_wanted(message)) {
         return MAILLOG_NOTHING;
     }
+    if (piece > 0 && state->looking_back) {
+        return MAILLOG_NOTHING; /* a record has the place of its first piece */
+    }
     if (!maillog_sendmail_join(state, piece, &message, record)) {
         return MAILLOG_NOTHING;
     }

@@ -1,9 +1,7 @@
 #include "maillog_scan.h"
 #include "maillog_sendmail.h"
 
-#define ADDRESS_MAX                                                            \
-    1000 /* above what Sendmail takes: the line is a forgery                   \
-          */
+#define ADDRESS_MAX MAILLOG_SENDMAIL_ADDRESS_MAX
 
 /* --- addresses --------------------------------------------------------- */
 
@@ -161,18 +159,35 @@ find_broken(struct maillog_sendmail *state, const struct maillog_record *record)
     return NULL;
 }
 
-static void remember_broken(struct maillog_sendmail *state,
-                            const struct address_state *address,
+/* head: up to and with the comma that it was broken at. */
+static void remember_broken(struct maillog_sendmail *state, struct text head,
                             const struct maillog_record *record)
 {
     struct maillog_sendmail_broken *broken = &state->broken[state->next_broken];
 
+    if (head.length > sizeof broken->bytes) {
+        return;
+    }
     state->next_broken = (state->next_broken + 1) % MAILLOG_SENDMAIL_JOINS;
     maillog_sendmail_set_writer(&broken->writer, record);
     broken->in_use = true;
-    broken->quoted = address->quoted;
-    broken->bracketed = address->bracketed;
-    broken->comments = address->comments;
+    broken->length = head.length;
+    memcpy(broken->bytes, head.bytes, head.length);
+}
+
+/* What was broken off the line before, and the list that goes on with it. */
+static struct text whole_list(struct maillog_sendmail *state,
+                              const struct maillog_sendmail_broken *broken,
+                              struct text rest)
+{
+    size_t room = sizeof state->list - broken->length;
+    struct text list = {state->list, broken->length};
+
+    memcpy(state->list, broken->bytes, broken->length);
+    memcpy(state->list + list.length, rest.bytes,
+           rest.length < room ? rest.length : room);
+    list.length += rest.length < room ? rest.length : room;
+    return list;
 }
 
 /* What logdelivery() puts behind the comma at which it breaks the list. */
@@ -217,23 +232,12 @@ static bool scan_list(struct text text, struct address_state *address,
     return false;
 }
 
-/* The end of an address whose beginning stood in the line before. */
-static bool skip_tail(const struct maillog_sendmail_broken *broken,
-                      struct text *rest)
+/* Where the address begins that ends at `end`, which is not whole. */
+static struct text broken_off(struct text list, size_t whole, size_t end)
 {
-    struct address_state address = {broken->quoted, broken->bracketed,
-                                    broken->comments};
-    size_t i = 0;
+    size_t begin = whole + (whole > 0); /* its comma */
 
-    while (i < rest->length && i <= ADDRESS_MAX &&
-           !(rest->bytes[i] == ',' && is_outside(&address))) {
-        i = step(&address, *rest, i);
-    }
-    if (i >= rest->length || i > ADDRESS_MAX) {
-        return false;
-    }
-    maillog_skip(rest, i + (rest->length > i + 1 && rest->bytes[i + 1] != ' '));
-    return true;
+    return (struct text){list.bytes + begin, end - begin + 1};
 }
 
 bool maillog_sendmail_list(struct maillog_sendmail *state, struct text *rest,
@@ -241,24 +245,24 @@ bool maillog_sendmail_list(struct maillog_sendmail *state, struct text *rest,
 {
     struct maillog_sendmail_broken *broken = find_broken(state, record);
     struct address_state address = {false, false, 0};
+    struct text list = *rest;
     size_t end;
     size_t whole;
 
     if (broken != NULL) {
         broken->in_use = false;
-        if (!skip_tail(broken, rest)) {
-            return false;
-        }
+        list = whole_list(state, broken, list);
     }
-    if (!scan_list(*rest, &address, &end, &whole)) {
+    if (!scan_list(list, &address, &end, &whole)) {
         return false;
     }
-    record->recipients.bytes = rest->bytes;
+    record->recipients.bytes = list.bytes;
     record->recipients.length = whole;
+    *rest = list;
     maillog_skip(rest, end);
     record->more = MAILLOG_TAKE(rest, ", [more]");
     if (record->more && !is_outside(&address)) {
-        remember_broken(state, &address, record);
+        remember_broken(state, broken_off(list, whole, end), record);
     }
     return true; /* also without a whole address: the state is what counts */
 }

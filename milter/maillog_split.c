@@ -9,6 +9,8 @@
 
 struct maillog_split {
     int64_t offset; /* where the next line begins */
+    int64_t told;   /* lines that end up to here are told already */
+    bool torn;      /* it begins with the end of a line */
     size_t begin;   /* of it in the buffer */
     size_t scanned; /* up to here there is no newline */
     size_t end;
@@ -41,6 +43,16 @@ void maillog_split_begin(struct maillog_split *split, int64_t offset)
     split->end = 0;
     split->dropped = 0;
     split->cut = false;
+    split->told = 0;
+    split->torn = false;
+}
+
+void maillog_split_look_back(struct maillog_split *split, int64_t from,
+                             int64_t offset)
+{
+    maillog_split_begin(split, from);
+    split->told = offset;
+    split->torn = from > 0 && from < offset;
 }
 
 static size_t leading_nuls(const char *bytes, size_t length)
@@ -104,6 +116,7 @@ static void take(struct maillog_split *split, size_t size, size_t newline,
     line->begin = split->offset;
     split->offset += split->dropped + (int64_t)(size + newline);
     line->end = split->offset;
+    line->told = line->end <= split->told;
     line->text.bytes = bytes + nuls;
     line->text.length = size - nuls;
     line->cut = split->cut;
@@ -128,6 +141,10 @@ bool maillog_split_next(struct maillog_split *split,
         return false;
     }
     take(split, (size_t)(newline - (split->buffer + split->begin)), 1, line);
+    if (split->torn) {
+        split->torn = false;
+        return maillog_split_next(split, line);
+    }
     return true;
 }
 
@@ -143,7 +160,7 @@ bool maillog_split_rest(struct maillog_split *split,
 
 int64_t maillog_split_offset(const struct maillog_split *split)
 {
-    return split->offset;
+    return split->offset < split->told ? split->told : split->offset;
 }
 
 int64_t maillog_split_read_to(const struct maillog_split *split)

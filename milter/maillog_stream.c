@@ -66,6 +66,7 @@ static void give(struct maillog_stream *stream,
 {
     line->text = found->text;
     line->cut = found->cut;
+    line->told = false;
     line->timestamp_us = 0;
     line->program = text_of(NULL);
     line->pid = 0;

@@ -53,3 +53,31 @@ void maillog_trouble_passed(const char *path)
               "over",
               maillog_trouble_path(path, escaped));
 }
+
+void maillog_trouble_lost(const char *path, uint64_t inode, int64_t offset)
+{
+    char escaped[MAILLOG_PATH_SIZE];
+
+    log_error("maillog lost: path=%s inode=%llu offset=%lld: the file that was "
+              "read last is not there any more; goes on with the next younger",
+              maillog_trouble_path(path, escaped), (unsigned long long)inode,
+              (long long)offset);
+}
+
+void maillog_trouble_unfinished(const char *path, int64_t bytes)
+{
+    char escaped[MAILLOG_PATH_SIZE];
+
+    log_warning("maillog ends within a line: path=%s bytes=%lld: they are "
+                "passed over",
+                maillog_trouble_path(path, escaped), (long long)bytes);
+}
+
+void maillog_trouble_truncated(const char *path, int64_t offset)
+{
+    char escaped[MAILLOG_PATH_SIZE];
+
+    log_warning("maillog was truncated: path=%s offset=%lld: lines may be lost "
+                "(logrotate: rotate without copytruncate)",
+                maillog_trouble_path(path, escaped), (long long)offset);
+}

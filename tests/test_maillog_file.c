@@ -19,6 +19,8 @@
 #define SEEDS 40
 #define STEPS 250
 
+#define LOOK_BACK 250 /* so that some lines are in, and one is in part */
+
 /* What is logged: how often, and the last of it. */
 static struct {
     int errors, warnings;
@@ -47,6 +49,7 @@ struct reader {
     struct maillog_file *file;
     int64_t now_ms;
     char position[MAILLOG_POSITION_SIZE]; /* of the last line; "": none */
+    int told;                             /* lines that were given again */
 };
 
 static struct reader read_log(const struct maillog_folder *folder,
@@ -73,8 +76,10 @@ static struct reader follow_log(const struct maillog_folder *folder)
 /* Another process goes on from what this one kept. */
 static void restart(struct reader *reader, const struct maillog_folder *folder)
 {
-    struct maillog_file_options options = {
-        .path = folder->log, .follow = true, .from_start = true};
+    struct maillog_file_options options = {.path = folder->log,
+                                           .follow = true,
+                                           .from_start = true,
+                                           .look_back = LOOK_BACK};
     struct maillog_position position;
     struct error error;
 
@@ -94,7 +99,9 @@ static enum maillog_source_result next(struct reader *reader,
 
     do {
         result = maillog_file_next(reader->file, reader->now_ms, line);
-    } while (result == MAILLOG_SOURCE_AGAIN);
+        reader->told += result == MAILLOG_SOURCE_LINE && line->told;
+    } while (result == MAILLOG_SOURCE_AGAIN ||
+             (result == MAILLOG_SOURCE_LINE && line->told));
     if (result == MAILLOG_SOURCE_LINE) {
         (void)strcpy(reader->position, line->position);
     }
@@ -229,6 +236,38 @@ static void rotations_while_nobody_read_are_read_in_order(void **state)
     expect(&reader, "");
     expect_later(&reader, "six ");
     assert_int_equal(logged.errors + logged.warnings, 0);
+    maillog_file_free(reader.file);
+}
+
+/* Of the line that it begins within nothing is given, nor of a later one. */
+static void whole_lines_before_a_position_are_given_again(void **state)
+{
+    const struct maillog_folder *folder = *state;
+    struct reader reader;
+    struct maillog_line line;
+    char text[MAILLOG_POSITION_SIZE];
+
+    maillog_folder_append(folder, "", "x\n");
+    reader = follow_log(folder);
+    for (int i = 0; i < 9; i++) {
+        (void)snprintf(text, sizeof text, "%d%99s\n", i, "");
+        maillog_folder_append(folder, "", text);
+    }
+    for (int i = 0; i < 9; i++) {
+        assert_int_equal(next(&reader, &line), MAILLOG_SOURCE_LINE);
+    }
+    restart(&reader, folder);
+    assert_int_equal(maillog_file_next(reader.file, reader.now_ms, &line),
+                     MAILLOG_SOURCE_LINE);
+    assert_true(line.told);
+    assert_int_equal(line.text.bytes[0], '6');
+    assert_true(maillog_file_position(reader.file, text));
+    assert_string_equal(text, reader.position); /* there it is, all the time */
+    assert_int_equal(next(&reader, &line), MAILLOG_SOURCE_LINE);
+    assert_false(line.told);
+    assert_int_equal(line.text.bytes[0], '8');
+    assert_int_equal(reader.told, 1);
+    assert_int_equal(next(&reader, &line), MAILLOG_SOURCE_NOTHING);
     maillog_file_free(reader.file);
 }
 
@@ -862,6 +901,7 @@ int main(void)
         IN_FOLDER(without_a_position_reading_begins_at_the_end),
         IN_FOLDER(a_renamed_file_is_read_until_it_is_quiet),
         IN_FOLDER(rotations_while_nobody_read_are_read_in_order),
+        IN_FOLDER(whole_lines_before_a_position_are_given_again),
         IN_FOLDER(the_positions_file_is_found_compressed),
         IN_FOLDER(a_file_compressed_while_it_is_read_is_not_read_again),
         IN_FOLDER(a_file_before_a_position_is_found_by_its_first_line),

@@ -91,8 +91,10 @@ static void keep(int fd, const struct maillog_line *line)
 
 static void follow(const struct maillog_folder *folder, const char *kept)
 {
-    const struct maillog_file_options options = {
-        .path = folder->log, .follow = true, .from_start = true};
+    const struct maillog_file_options options = {.path = folder->log,
+                                                 .follow = true,
+                                                 .from_start = true,
+                                                 .look_back = 1000};
     char text[MAILLOG_POSITION_SIZE];
     int fd = open(kept, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
     struct maillog_position position;
@@ -109,7 +111,9 @@ static void follow(const struct maillog_folder *folder, const char *kept)
     for (;;) {
         switch (maillog_file_next(file, clock_monotonic_ms() * HURRY, &line)) {
         case MAILLOG_SOURCE_LINE:
-            keep(fd, &line);
+            if (!line.told) {
+                keep(fd, &line);
+            }
             break;
         case MAILLOG_SOURCE_NOTHING:
             (void)usleep(200);

@@ -329,6 +329,52 @@ static void a_log_that_is_ahead_makes_no_deferral_of_another_old(void **state)
     expect(bench, 1, "delivery a@x.example 1", 0, 3, 0);
 }
 
+/* As after a kill: its beginning is in a line that is told already. */
+static void a_broken_address_is_known_from_the_line_before(void **state)
+{
+    static const char first[] =
+        AT("01") SM("7", "60215wXk003007") "<a@x.example>,<\"b, [more]" SENT;
+    static const char second[] =
+        AT("01") SM("7", "60215wXk003007") " c\"@x.example>,<d@x.example>" SENT;
+    struct bench *bench = *state;
+    struct maillog_line line;
+
+    assert_true(feed(bench, 0, 1, first));
+    assert_true(feed(bench, 0, 2, second));
+    assert_int_equal(bench->got.shown->len, 3);
+    expect(bench, 1, "delivery \"b, c\"@x.example 1", 0, 2, 1);
+    expect(bench, 2, "delivery d@x.example 1", 0, 3, 0);
+    maillog_reader_free(bench->reader);
+    make_reader(bench);
+    memset(&line, 0, sizeof line);
+    line.text = text_of(first);
+    line.told = true;
+    assert_true(maillog_reader_line(bench->reader, &line));
+    assert_int_equal(bench->got.shown->len, 3);
+    assert_true(feed(bench, 0, 2, second));
+    assert_int_equal(bench->got.shown->len, 5);
+    expect(bench, 3, "delivery \"b, c\"@x.example 1", 0, 2, 1);
+    expect(bench, 4, "delivery d@x.example 1", 0, 3, 0);
+}
+
+/* It has the place of its first piece, where it is told. */
+static void pieces_before_the_first_line_are_of_no_use(void **state)
+{
+    struct bench *bench = *state;
+    struct maillog_line line;
+
+    memset(&line, 0, sizeof line);
+    line.text = text_of(AT("01") "sm-mta[7]: 60215wXk003007[1]: "
+                                 "to=<a@x.example>, delay=00:00:01, ...");
+    line.told = true;
+    assert_true(maillog_reader_line(bench->reader, &line));
+    assert_true(feed(bench, 0, 2,
+                     AT("01") "sm-mta[7]: 60215wXk003007[2]: mailer=esmtp, "
+                              "dsn=2.0.0, stat=Sent (ok)"));
+    assert_true(maillog_reader_release(bench->reader, true));
+    assert_int_equal(bench->got.shown->len, 0);
+}
+
 static void more_lines_than_can_wait_push_the_first_out(void **state)
 {
     struct bench *bench = *state;
@@ -746,6 +792,8 @@ int main(void)
         TEST(deferrals_of_other_runs_and_recipients_stay),
         TEST(deferral_comes_when_the_log_is_two_seconds_older),
         TEST(a_log_that_is_ahead_makes_no_deferral_of_another_old),
+        TEST(a_broken_address_is_known_from_the_line_before),
+        TEST(pieces_before_the_first_line_are_of_no_use),
         TEST(more_lines_than_can_wait_push_the_first_out),
         TEST(a_refusal_that_a_session_tells_is_told_once),
         TEST(a_refusal_that_no_session_tells_is_told_once),

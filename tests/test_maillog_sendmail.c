@@ -443,7 +443,7 @@ static void maillog_sendmail_waits_for_no_piece_that_is_lost(void **state)
 
 /* Sendmail breaks a long list at any comma, quoted or not. */
 static void
-maillog_sendmail_drops_an_address_that_a_list_was_broken_in(void **state)
+maillog_sendmail_joins_an_address_that_a_list_was_broken_in(void **state)
 {
     static const struct piece {
         const char *line;
@@ -455,13 +455,16 @@ maillog_sendmail_drops_an_address_that_a_list_was_broken_in(void **state)
         {"sm-mta[8]: 60215wXk003001: to=<c@example.net>" THEN_SENT,
          "sent 60215wXk003001 to=<c@example.net>" SENT_OK},
         {ID "to=<v@example.org>,\"@example.net>,<d@example.net>" THEN_SENT,
-         "sent 60215wXk003001 to=<d@example.net>" SENT_OK},
+         "sent 60215wXk003001 to=<\"b,<v@example.org>,\"@example.net> "
+         "to=<d@example.net>" SENT_OK},
         {ID "to=<e@example.net>" THEN_SENT,
          "sent 60215wXk003001 to=<e@example.net>" SENT_OK},
         {ID "to=<\"f, [more], ctladdr=<g@example.net>, delay=00:00:01, "
             "mailer=esmtp, pri=1, dsn=2.0.0, stat=Sent (ok)",
          "nothing"},
-        {ID "to=g,<v@example.org>\"@example.net>" THEN_SENT, "nothing"},
+        {ID "to=g,<v@example.org>\"@example.net>" THEN_SENT,
+         "sent 60215wXk003001 "
+         "to=<\"f,g,<v@example.org>\"@example.net>" SENT_OK},
     };
     static char buffer[MAILLOG_SHOWN_SIZE];
     struct maillog_parser *parser = maillog_parser_new(0);
@@ -533,7 +536,7 @@ int main(void)
         cmocka_unit_test(maillog_sendmail_joins_the_pieces_of_a_record),
         cmocka_unit_test(maillog_sendmail_waits_for_no_piece_that_is_lost),
         cmocka_unit_test(
-            maillog_sendmail_drops_an_address_that_a_list_was_broken_in),
+            maillog_sendmail_joins_an_address_that_a_list_was_broken_in),
         cmocka_unit_test(maillog_sendmail_survives_every_cut_and_every_byte),
     };
 

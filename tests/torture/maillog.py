@@ -85,6 +85,7 @@ class Writer(threading.Thread):
         self.lock = threading.Lock()
         self.written = self.events = self.rotations = self.compressed = 0
         self.room = threading.Event()
+        self.stamp = ""
         self.done = False
 
     def line(self, number):
@@ -110,6 +111,13 @@ class Writer(threading.Thread):
         if draw > 0.98:  # it waits for what may follow
             kind = "delay"
             rest = "dsn=4.0.0, reply=451 later, stat=Deferred: 451 later"
+        elif draw > 0.97:  # a list that is broken within an address
+            lists = to + ',<"b, [more]', ' w"@x.test>,<last@x.test>'
+            other = OTHERS[number % len(OTHERS)].format(**values)
+            first, second = (SENDMAIL.format(to=part, rest=rest, **values)
+                             for part in lists)
+            return (first + self.stamp + other + self.stamp + second,
+                    values["id"], 2 + count, kind)
         return (SENDMAIL.format(to=to, rest=rest, **values), values["id"],
                 count, kind)
 
@@ -121,8 +129,8 @@ class Writer(threading.Thread):
                 pass
             if self.written >= self.lines:
                 break
-            stamp = time.strftime("%Y-%m-%dT%H:%M:%S+00:00 mail ",
-                                  time.gmtime())
+            stamp = self.stamp = time.strftime(
+                "%Y-%m-%dT%H:%M:%S+00:00 mail ", time.gmtime())
             parts, expected, refused = [], {}, []
             for number in range(self.written,
                                 min(self.written + CHUNK, self.lines)):
