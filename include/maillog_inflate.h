@@ -1,10 +1,10 @@
 /*
  * maillog_inflate.h - what is in a compressed file: gzip, xz, Zstandard, bzip2
  *
- * By libarchive, in this process: a build of it that would start a program
- * for a format is told to leave that format alone.
+ * What lies before damage is given before the damage is told.
  *
- * Bounds   memory is the format's window, whatever the file's size.
+ * Bounds   memory is the format's window, at most 256 MiB, whatever the file's
+ *          size.
  * Errors   are the result; nothing is logged here.
  * Threads  one.
  */
@@ -41,7 +41,7 @@ struct maillog_inflate *maillog_inflate_new_stream(int fd, struct text head,
                                                    struct error *error);
 void maillog_inflate_free(struct maillog_inflate *inflate); /* or NULL */
 
-/* 0: the end; -1 with error: damaged, or not all there yet. */
+/* 0: the end; -1 with error: damaged, or not all there yet, and where. */
 ssize_t maillog_inflate_read(struct maillog_inflate *inflate, char *buffer,
                              size_t size, struct error *error);
 

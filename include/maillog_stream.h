@@ -25,4 +25,8 @@ void maillog_stream_position(const struct maillog_stream *stream,
                              char text[MAILLOG_POSITION_SIZE]);
 int maillog_stream_descriptor(const struct maillog_stream *stream);
 
+/* Adds what this stream has to tell. */
+void maillog_stream_state(const struct maillog_stream *stream,
+                          struct maillog_follow_state *state);
+
 #endif

@@ -180,6 +180,15 @@ static void read_lines(struct maillog_run *run)
     (void)write_out(run);
 }
 
+/* What was wrong with a file is told where it was found. */
+static enum command_status status_of(const struct maillog_run *run)
+{
+    struct maillog_follow_state state;
+
+    maillog_follow_state(run->follow, &state);
+    return state.lost_files > 0 ? COMMAND_FAULT : COMMAND_OK;
+}
+
 static void release(struct maillog_run *run)
 {
     if (run == NULL) {
@@ -208,6 +217,7 @@ enum command_status command_maillog(const struct command_call *call)
     }
     if (run != NULL && prepare(run, &error)) {
         read_lines(run);
+        status = status_of(run);
     } else {
         command_complain(call, "%s", error.text);
         status = COMMAND_FAULT;

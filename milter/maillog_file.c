@@ -516,6 +516,9 @@ static enum maillog_source_result stop_reading(struct maillog_file *file,
         file->lost_files++;
         begin_trouble(file, EIO, error);
     }
+    if (result == MAILLOG_INPUT_ERROR) {
+        return MAILLOG_SOURCE_END; /* what is behind the last newline is torn */
+    }
     return finish(file, line);
 }
 

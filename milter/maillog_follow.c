@@ -642,6 +642,8 @@ void maillog_follow_state(const struct maillog_follow *follow,
             maillog_file_state(follow->source[i].file, state);
         } else if (follow->source[i].journal != NULL) {
             maillog_journal_state(follow->source[i].journal, state);
+        } else if (follow->source[i].stream != NULL) {
+            maillog_stream_state(follow->source[i].stream, state);
         }
     }
 }

@@ -1,7 +1,7 @@
 #include "maillog_inflate.h"
 
-#include <archive.h>
-#include <archive_entry.h>
+#include "maillog_inflate_format.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,181 +10,46 @@
 #define BLOCK_SIZE ((size_t)64 * 1024)
 
 struct maillog_inflate {
-    struct archive *archive;
-    bool empty; /* the file holds not one byte */
-    /* of a stream: what was read of it before, and comes first */
+    const struct inflate_format *format;
+    void *state; /* of the format */
     int fd;
-    char head[MAILLOG_MAGIC];
-    size_t head_length;
-    char *block;
+    bool ended;         /* there is no more to read */
+    bool between;       /* a member has ended, and no other begun */
+    bool finished;      /* all of it is given, or what lies before damage */
+    struct error fault; /* that is told then; "": none */
+    size_t block_begin, block_end;
+    int64_t taken, given;
+    unsigned char block[BLOCK_SIZE];
 };
-
-static const struct format {
-    const char *name;
-    const char *magic;
-    size_t length;
-    int (*support)(struct archive *archive);
-} formats[] = {
-    /* RFC 1952 2.3.1 */
-    {"gzip", "\x1f\x8b", 2, archive_read_support_filter_gzip},
-    {"xz", "\xfd\x37\x7a\x58\x5a\x00", 6, archive_read_support_filter_xz},
-    /* RFC 8878 3.1.1 */
-    {"zstd", "\x28\xb5\x2f\xfd", 4, archive_read_support_filter_zstd},
-};
-
-/* A digit lies between its mark and that of a block, or of the end: a text may
- * well begin BZh. */
-static bool is_bzip2(const char *head, size_t length)
-{
-    return length >= MAILLOG_MAGIC && memcmp(head, "BZh", 3) == 0 &&
-           (memcmp(head + 4, "1AY&SY", 6) == 0 ||
-            memcmp(head + 4, "\x17\x72\x45\x38\x50\x90", 6) == 0);
-}
-
-static const struct format *format_of(const char *head, size_t length)
-{
-    static const struct format bzip2 = {"bzip2", "", 0,
-                                        archive_read_support_filter_bzip2};
-
-    for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++) {
-        if (length >= formats[i].length &&
-            memcmp(head, formats[i].magic, formats[i].length) == 0) {
-            return &formats[i];
-        }
-    }
-    return is_bzip2(head, length) ? &bzip2 : NULL;
-}
 
 bool maillog_inflate_knows(const char *head, size_t length)
 {
-    return format_of(head, length) != NULL;
-}
-
-static bool agree(const char *head, size_t length, const char *magic,
-                  size_t magic_length)
-{
-    return memcmp(head, magic, length < magic_length ? length : magic_length) ==
-           0;
+    return inflate_format_of(head, length) != NULL;
 }
 
 bool maillog_inflate_may_know(const char *head, size_t length)
 {
-    for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++) {
-        if (agree(head, length, formats[i].magic, formats[i].length)) {
-            return true;
-        }
-    }
-    return agree(head, length, "BZh", 3);
+    return inflate_format_may_be(head, length);
 }
 
-static void set_fault(struct archive *archive, struct error *error)
-{
-    const char *fault = archive_error_string(archive);
-    char escaped[256];
-
-    error_set(error, "%s",
-              fault == NULL
-                  ? "damaged"
-                  : text_escape(text_of(fault), escaped, sizeof escaped));
-}
-
-static bool support(struct archive *archive, const struct format *format,
-                    struct error *error)
-{
-    if (format == NULL) {
-        error_set(error, "not compressed");
-        return false;
-    }
-    /* ARCHIVE_WARN: it would run a program */
-    if (format->support(archive) != ARCHIVE_OK) {
-        error_set(error, "this libarchive cannot read %s", format->name);
-        return false;
-    }
-    return true;
-}
-
-/* result: that of archive_read_open() */
-static bool begin(struct maillog_inflate *inflate, int result,
-                  struct error *error)
-{
-    struct archive_entry *entry;
-
-    if (result == ARCHIVE_OK) {
-        result = archive_read_next_header(inflate->archive, &entry);
-    }
-    inflate->empty = result == ARCHIVE_EOF;
-    if (result != ARCHIVE_OK && result != ARCHIVE_EOF) {
-        set_fault(inflate->archive, error);
-        return false;
-    }
-    return true;
-}
-
-static bool open_file(struct maillog_inflate *inflate, int fd,
-                      struct error *error)
-{
-    char head[MAILLOG_MAGIC];
-    ssize_t length = pread(fd, head, sizeof head, 0);
-
-    if (!support(inflate->archive,
-                 length < 0 ? NULL : format_of(head, (size_t)length), error)) {
-        return false;
-    }
-    if (lseek(fd, 0, SEEK_SET) != 0) {
-        error_set_errno(error, "seek");
-        return false;
-    }
-    return begin(inflate,
-                 archive_read_open_fd(inflate->archive, fd, BLOCK_SIZE), error);
-}
-
-static la_ssize_t read_block(struct archive *archive, void *context,
-                             const void **block)
-{
-    struct maillog_inflate *inflate = context;
-    size_t head = inflate->head_length;
-    ssize_t got;
-
-    if (head > 0) {
-        inflate->head_length = 0;
-        *block = inflate->head;
-        return (la_ssize_t)head;
-    }
-    do {
-        got = read(inflate->fd, inflate->block, BLOCK_SIZE);
-    } while (got < 0 && errno == EINTR);
-    if (got < 0) {
-        archive_set_error(archive, errno, "read");
-    }
-    *block = inflate->block;
-    return got;
-}
-
-static bool open_stream(struct maillog_inflate *inflate, struct error *error)
-{
-    inflate->block = malloc(BLOCK_SIZE);
-    if (inflate->block == NULL) {
-        error_set(error, "out of memory");
-        return false;
-    }
-    return support(inflate->archive,
-                   format_of(inflate->head, inflate->head_length), error) &&
-           begin(inflate,
-                 archive_read_open(inflate->archive, inflate, NULL, read_block,
-                                   NULL),
-                 error);
-}
-
-static struct maillog_inflate *make(struct error *error)
+static struct maillog_inflate *make(int fd, struct text head,
+                                    struct error *error)
 {
     struct maillog_inflate *inflate = calloc(1, sizeof *inflate);
 
-    if (inflate != NULL) {
-        inflate->archive = archive_read_new();
+    if (inflate == NULL) {
+        error_set(error, "out of memory");
+        return NULL;
     }
-    if (inflate == NULL || inflate->archive == NULL ||
-        archive_read_support_format_raw(inflate->archive) != ARCHIVE_OK ||
-        archive_read_support_format_empty(inflate->archive) != ARCHIVE_OK) {
+    inflate->fd = fd;
+    inflate->format = inflate_format_of(head.bytes, head.length);
+    if (inflate->format == NULL) {
+        error_set(error, "not compressed");
+        maillog_inflate_free(inflate);
+        return NULL;
+    }
+    inflate->state = inflate->format->open();
+    if (inflate->state == NULL) {
         error_set(error, "out of memory");
         maillog_inflate_free(inflate);
         return NULL;
@@ -194,30 +59,26 @@ static struct maillog_inflate *make(struct error *error)
 
 struct maillog_inflate *maillog_inflate_new(int fd, struct error *error)
 {
-    struct maillog_inflate *inflate = make(error);
+    char head[MAILLOG_MAGIC];
+    ssize_t length = pread(fd, head, sizeof head, 0);
 
-    if (inflate != NULL && !open_file(inflate, fd, error)) {
-        maillog_inflate_free(inflate);
+    if (length < 0 || lseek(fd, 0, SEEK_SET) != 0) {
+        error_set_errno(error, "read");
         return NULL;
     }
-    return inflate;
+    return make(fd, (struct text){head, (size_t)length}, error);
 }
 
 struct maillog_inflate *maillog_inflate_new_stream(int fd, struct text head,
                                                    struct error *error)
 {
-    struct maillog_inflate *inflate = make(error);
+    struct maillog_inflate *inflate;
 
-    if (inflate == NULL) {
-        return NULL;
-    }
-    inflate->fd = fd;
-    inflate->head_length =
-        head.length < MAILLOG_MAGIC ? head.length : MAILLOG_MAGIC;
-    memcpy(inflate->head, head.bytes, inflate->head_length);
-    if (!open_stream(inflate, error)) {
-        maillog_inflate_free(inflate);
-        return NULL;
+    head.length = head.length < MAILLOG_MAGIC ? head.length : MAILLOG_MAGIC;
+    inflate = make(fd, head, error);
+    if (inflate != NULL) {
+        memcpy(inflate->block, head.bytes, head.length);
+        inflate->block_end = head.length;
     }
     return inflate;
 }
@@ -227,32 +88,108 @@ void maillog_inflate_free(struct maillog_inflate *inflate)
     if (inflate == NULL) {
         return;
     }
-    if (inflate->archive != NULL) {
-        (void)archive_read_free(inflate->archive);
+    if (inflate->state != NULL) {
+        inflate->format->close(inflate->state);
     }
-    free(inflate->block);
     free(inflate);
+}
+
+static void damaged(struct maillog_inflate *inflate, const char *how)
+{
+    error_set(&inflate->fault,
+              "%s %s at byte %lld, behind %lld bytes of its lines",
+              inflate->format->name, how, (long long)inflate->taken,
+              (long long)inflate->given);
+    inflate->finished = true;
+}
+
+/* False: it cannot be read. */
+static bool fill(struct maillog_inflate *inflate)
+{
+    ssize_t got;
+
+    if (inflate->block_begin < inflate->block_end || inflate->ended) {
+        return true;
+    }
+    do {
+        got = read(inflate->fd, inflate->block, BLOCK_SIZE);
+    } while (got < 0 && errno == EINTR);
+    if (got < 0) {
+        error_set_errno(&inflate->fault, "read");
+        inflate->finished = true;
+        return false;
+    }
+    inflate->ended = got == 0;
+    inflate->block_begin = 0;
+    inflate->block_end = (size_t)got;
+    return true;
+}
+
+/* Behind a member: another one, zeros that fill a block, or the end. */
+static void begin_another(struct maillog_inflate *inflate)
+{
+    while (inflate->block_begin < inflate->block_end &&
+           inflate->block[inflate->block_begin] == 0) {
+        inflate->block_begin++;
+        inflate->taken++;
+    }
+    if (inflate->block_begin == inflate->block_end) {
+        inflate->finished = inflate->ended;
+    } else if (inflate->format->again(inflate->state)) {
+        inflate->between = false;
+    } else {
+        damaged(inflate, "cannot go on, out of memory,");
+    }
+}
+
+/* Returns how many bytes were made. */
+static size_t step(struct maillog_inflate *inflate, char *buffer, size_t size)
+{
+    struct inflate_bytes bytes = {
+        .in = inflate->block + inflate->block_begin,
+        .in_length = inflate->block_end - inflate->block_begin,
+        .out = (unsigned char *)buffer,
+        .out_length = size,
+    };
+    size_t had = bytes.in_length;
+    enum inflate_result result = inflate->format->step(inflate->state, &bytes);
+    size_t made = size - bytes.out_length;
+
+    inflate->block_begin = inflate->block_end - bytes.in_length;
+    inflate->taken += (int64_t)(had - bytes.in_length);
+    inflate->given += (int64_t)made;
+    if (result == INFLATE_DAMAGED) {
+        damaged(inflate, "is damaged");
+    } else if (result == INFLATE_ENDS) {
+        inflate->between = true;
+    } else if (made == 0 && had == bytes.in_length && inflate->ended) {
+        damaged(inflate, "ends too early");
+    } else if (made == 0 && had == bytes.in_length && had > 0) {
+        damaged(inflate, "is damaged"); /* nothing moves any more */
+    }
+    return made;
 }
 
 ssize_t maillog_inflate_read(struct maillog_inflate *inflate, char *buffer,
                              size_t size, struct error *error)
 {
-    la_ssize_t got;
+    size_t made = 0;
 
-    if (inflate->empty) {
-        return 0;
+    while (made == 0 && size > 0 && !inflate->finished && fill(inflate)) {
+        if (inflate->between) {
+            begin_another(inflate);
+        } else {
+            made = step(inflate, buffer, size);
+        }
     }
-    do {
-        got = archive_read_data(inflate->archive, buffer, size);
-    } while (got == ARCHIVE_RETRY);
-    if (got < 0) {
-        set_fault(inflate->archive, error);
+    if (made == 0 && inflate->fault.text[0] != '\0') {
+        *error = inflate->fault;
         return -1;
     }
-    return (ssize_t)got;
+    return (ssize_t)made;
 }
 
 int64_t maillog_inflate_taken(const struct maillog_inflate *inflate)
 {
-    return archive_filter_bytes(inflate->archive, -1);
+    return inflate->taken;
 }

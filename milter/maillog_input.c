@@ -79,11 +79,11 @@ static bool inflate_head(struct maillog_input *input, struct error *error)
             input->inflate, input->head + input->head_length,
             MAILLOG_HEAD - input->head_length, error);
 
-        if (got < 0) {
+        if (got < 0 && input->head_length == 0) {
             errno = EBADMSG;
             return false;
         }
-        if (got == 0) {
+        if (got <= 0) { /* it will be told again, behind what there is */
             break;
         }
         input->head_length += (size_t)got;

@@ -19,6 +19,7 @@ struct maillog_stream {
     size_t prefix_length;
     /* what it begins with, until that tells whether it is compressed */
     bool begun, ended;
+    bool lost; /* it could not be read to its end */
     char head[MAILLOG_MAGIC];
     size_t head_length;
     struct maillog_inflate *inflate;
@@ -180,6 +181,8 @@ enum maillog_source_result maillog_stream_next(struct maillog_stream *stream,
     if (got < 0) {
         log_error("maillog: the stream cannot be read: error=\"%s\"",
                   error.text);
+        stream->lost = true;
+        return MAILLOG_SOURCE_END; /* what is behind the last newline is torn */
     }
     if (maillog_split_rest(stream->split, &found)) {
         give(stream, &found, line);
@@ -194,6 +197,12 @@ void maillog_stream_position(const struct maillog_stream *stream,
     memcpy(text, stream->position, stream->prefix_length);
     (void)maillog_position_put_offset(text, stream->prefix_length,
                                       maillog_split_offset(stream->split));
+}
+
+void maillog_stream_state(const struct maillog_stream *stream,
+                          struct maillog_follow_state *state)
+{
+    state->lost_files += stream->lost;
 }
 
 int maillog_stream_descriptor(const struct maillog_stream *stream)

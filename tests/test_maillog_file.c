@@ -650,6 +650,91 @@ static void a_damaged_file_gives_what_it_has_and_is_told(void **state)
     maillog_file_free(reader.file);
 }
 
+/* What the format's own program can read of it, or more. */
+static int lines_of(const char *program, const char *path)
+{
+    char command[600];
+    FILE *pipe;
+    int count = -1;
+
+    (void)snprintf(command, sizeof command, "%s -dc '%s' 2>/dev/null | wc -l",
+                   program, path);
+    pipe = popen(command, "re");
+    assert_non_null(pipe);
+    assert_int_equal(fscanf(pipe, "%d", &count), 1);
+    (void)pclose(pipe);
+    return count;
+}
+
+static void flip(const char *path, long at)
+{
+    FILE *file = fopen(path, "r+e");
+    int byte;
+
+    assert_non_null(file);
+    assert_int_equal(fseek(file, at, SEEK_SET), 0);
+    byte = fgetc(file);
+    assert_int_equal(fseek(file, at, SEEK_SET), 0);
+    assert_int_equal(fputc(byte ^ 0x55, file), byte ^ 0x55);
+    assert_int_equal(fclose(file), 0);
+}
+
+static void every_whole_line_before_damage_is_given(void **state)
+{
+    static const struct {
+        const char *program, *suffix;
+        int unharmed; /* at least, when the last quarter is: of one block here
+                         bzip2 has nothing */
+    } formats[] = {{"gzip", ".gz", 20000},
+                   {"xz", ".xz", 20000},
+                   {"zstd", ".zst", 20000},
+                   {"bzip2", ".bz2", 0}};
+    const struct maillog_folder *folder = *state;
+
+    for (size_t i = 0; i < 2 * sizeof formats / sizeof formats[0]; i++) {
+        const char *program = formats[i / 2].program;
+        char name[20];
+        char path[256];
+        struct maillog_writer writer;
+        struct maillog_line line;
+        struct reader reader;
+        struct stat status;
+        int count = 0;
+
+        maillog_writer_open(&writer, folder, 1);
+        writer.next = 0;
+        maillog_writer_add(&writer, 30000);
+        maillog_writer_settle(&writer);
+        maillog_writer_close(&writer);
+        (void)snprintf(name, sizeof name, ".%zu", i);
+        maillog_folder_rename(folder, "", name);
+        maillog_folder_compress(folder, program, name);
+        (void)snprintf(name, sizeof name, ".%zu%s", i, formats[i / 2].suffix);
+        maillog_folder_path(folder, name, path);
+        assert_int_equal(stat(path, &status), 0);
+        if (i % 2 == 0) {
+            maillog_folder_truncate(folder, name, (long)status.st_size - 3);
+        } else {
+            flip(path, (long)status.st_size * 3 / 4);
+        }
+        reader = read_log(folder, name, false, true);
+        while (next(&reader, &line) == MAILLOG_SOURCE_LINE &&
+               maillog_writer_number(line.text) == count) {
+            count++;
+        }
+        while (next(&reader, &line) == MAILLOG_SOURCE_LINE) {
+        }
+        if (count <
+            (i % 2 == 0 ? lines_of(program, path) : formats[i / 2].unharmed)) {
+            fail_msg("%s: %d lines", name, count);
+        }
+        assert_int_equal(state_of(&reader).lost_files, 1);
+        assert_non_null(strstr(logged.last, path));
+        assert_non_null(strstr(logged.last, " at byte "));
+        maillog_file_free(reader.file);
+    }
+}
+
 static void a_file_that_is_still_being_compressed_is_waited_for(void **state)
 {
     const struct maillog_folder *folder = *state;
@@ -918,6 +1003,7 @@ int main(void)
         IN_FOLDER(files_that_may_not_be_read_any_more_are_no_loss),
         IN_FOLDER(what_is_no_file_is_told),
         IN_FOLDER(a_damaged_file_gives_what_it_has_and_is_told),
+        IN_FOLDER(every_whole_line_before_damage_is_given),
         IN_FOLDER(a_file_that_is_still_being_compressed_is_waited_for),
         IN_FOLDER(a_compressed_file_that_is_too_short_is_not_the_positions),
         IN_FOLDER(a_long_line_is_given_cut_and_its_rest_passed_over),

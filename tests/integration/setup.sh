@@ -6,7 +6,8 @@
 
 setup_build_packages=(gcc make autoconf automake libc6-dev pkg-config
     libmilter-dev libhiredis-dev libjansson-dev libconfuse-dev
-    libglib2.0-dev libidn2-dev libpcre2-dev libsystemd-dev libarchive-dev
+    libglib2.0-dev libidn2-dev libpcre2-dev libsystemd-dev zlib1g-dev liblzma-dev
+    libzstd-dev libbz2-dev
     libcurl4-gnutls-dev libgmime-3.0-dev nettle-dev libmicrohttpd-dev
     libncurses-dev)
 setup_server_packages=(postfix redis-server redis-tools python3)

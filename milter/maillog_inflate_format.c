@@ -1,0 +1,284 @@
+#include "maillog_inflate_format.h"
+
+#include "maillog_inflate.h"
+
+#include <bzlib.h>
+#include <limits.h>
+#include <lzma.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zlib.h>
+#include <zstd.h>
+
+/* More than xz -9 and zstd -19 ask for. */
+#define MEMORY_MAX     ((uint64_t)256 * 1024 * 1024)
+#define WINDOW_LOG_MAX 27
+
+static unsigned bounded(size_t length)
+{
+    return length > UINT_MAX ? UINT_MAX : (unsigned)length;
+}
+
+static void moved(struct inflate_bytes *bytes, size_t taken, size_t made)
+{
+    bytes->in += taken;
+    bytes->in_length -= taken;
+    bytes->out += made;
+    bytes->out_length -= made;
+}
+
+static bool has_magic(const char *head, size_t length, const char *magic,
+                      size_t magic_length)
+{
+    return length >= magic_length && memcmp(head, magic, magic_length) == 0;
+}
+
+/* ---- gzip: RFC 1952 2.3.1 ------------------------------------------------ */
+
+#define GZIP "\x1f\x8b"
+
+static bool gzip_begins(const char *head, size_t length)
+{
+    return has_magic(head, length, GZIP, 2);
+}
+
+static void *gzip_open(void)
+{
+    z_stream *stream = calloc(1, sizeof *stream);
+
+    /* 16: with gzip's own head and trailer */
+    if (stream != NULL && inflateInit2(stream, 16 + MAX_WBITS) != Z_OK) {
+        free(stream);
+        stream = NULL;
+    }
+    return stream;
+}
+
+static enum inflate_result gzip_step(void *state, struct inflate_bytes *bytes)
+{
+    z_stream *stream = state;
+    unsigned in = bounded(bytes->in_length);
+    unsigned out = bounded(bytes->out_length);
+    int result;
+
+    stream->next_in = (Bytef *)(uintptr_t)bytes->in; /* is only read */
+    stream->avail_in = in;
+    stream->next_out = bytes->out;
+    stream->avail_out = out;
+    result = inflate(stream, Z_NO_FLUSH);
+    moved(bytes, in - stream->avail_in, out - stream->avail_out);
+    if (result == Z_STREAM_END) {
+        return INFLATE_ENDS;
+    }
+    return result == Z_OK || result == Z_BUF_ERROR ? INFLATE_GOES_ON
+                                                   : INFLATE_DAMAGED;
+}
+
+static bool gzip_again(void *state)
+{
+    return inflateReset(state) == Z_OK;
+}
+
+static void gzip_close(void *state)
+{
+    (void)inflateEnd(state);
+    free(state);
+}
+
+/* ---- xz ------------------------------------------------------------------ */
+
+#define XZ "\xfd\x37\x7a\x58\x5a"
+
+static bool xz_begins(const char *head, size_t length)
+{
+    return has_magic(head, length, XZ "\0", 6);
+}
+
+static bool xz_begin(lzma_stream *stream)
+{
+    return lzma_stream_decoder(stream, MEMORY_MAX, 0) == LZMA_OK;
+}
+
+static void *xz_open(void)
+{
+    const lzma_stream none = LZMA_STREAM_INIT;
+    lzma_stream *stream = malloc(sizeof *stream);
+
+    if (stream != NULL) {
+        *stream = none;
+        if (!xz_begin(stream)) {
+            free(stream);
+            stream = NULL;
+        }
+    }
+    return stream;
+}
+
+static enum inflate_result xz_step(void *state, struct inflate_bytes *bytes)
+{
+    lzma_stream *stream = state;
+    lzma_ret result;
+
+    stream->next_in = bytes->in;
+    stream->avail_in = bytes->in_length;
+    stream->next_out = bytes->out;
+    stream->avail_out = bytes->out_length;
+    result = lzma_code(stream, LZMA_RUN);
+    moved(bytes, bytes->in_length - stream->avail_in,
+          bytes->out_length - stream->avail_out);
+    if (result == LZMA_STREAM_END) {
+        return INFLATE_ENDS;
+    }
+    return result == LZMA_OK || result == LZMA_BUF_ERROR ? INFLATE_GOES_ON
+                                                         : INFLATE_DAMAGED;
+}
+
+static bool xz_again(void *state)
+{
+    return xz_begin(state);
+}
+
+static void xz_close(void *state)
+{
+    lzma_end(state);
+    free(state);
+}
+
+/* ---- Zstandard: RFC 8878 3.1.1 ------------------------------------------- */
+
+#define ZSTD "\x28\xb5\x2f\xfd"
+
+static bool zstd_begins(const char *head, size_t length)
+{
+    return has_magic(head, length, ZSTD, 4);
+}
+
+static void *zstd_open(void)
+{
+    ZSTD_DCtx *context = ZSTD_createDCtx();
+
+    if (context != NULL) {
+        (void)ZSTD_DCtx_setParameter(context, ZSTD_d_windowLogMax,
+                                     WINDOW_LOG_MAX);
+    }
+    return context;
+}
+
+static enum inflate_result zstd_step(void *state, struct inflate_bytes *bytes)
+{
+    ZSTD_inBuffer in = {bytes->in, bytes->in_length, 0};
+    ZSTD_outBuffer out = {bytes->out, bytes->out_length, 0};
+    size_t result = ZSTD_decompressStream(state, &out, &in);
+
+    moved(bytes, in.pos, out.pos);
+    if (ZSTD_isError(result)) {
+        return INFLATE_DAMAGED;
+    }
+    return result == 0 ? INFLATE_ENDS : INFLATE_GOES_ON;
+}
+
+static bool zstd_again(void *state)
+{
+    return !ZSTD_isError(ZSTD_DCtx_reset(state, ZSTD_reset_session_only));
+}
+
+static void zstd_close(void *state)
+{
+    (void)ZSTD_freeDCtx(state);
+}
+
+/* ---- bzip2 --------------------------------------------------------------- */
+
+#define BZIP2 "BZh"
+
+/* A digit lies between its mark and that of a block, or of the end: a text may
+ * well begin BZh. */
+static bool bzip2_begins(const char *head, size_t length)
+{
+    return length >= MAILLOG_MAGIC && memcmp(head, BZIP2, 3) == 0 &&
+           (memcmp(head + 4, "1AY&SY", 6) == 0 ||
+            memcmp(head + 4, "\x17\x72\x45\x38\x50\x90", 6) == 0);
+}
+
+static bool bzip2_begin(bz_stream *stream)
+{
+    memset(stream, 0, sizeof *stream);
+    return BZ2_bzDecompressInit(stream, 0, 0) == BZ_OK;
+}
+
+static void *bzip2_open(void)
+{
+    bz_stream *stream = calloc(1, sizeof *stream);
+
+    if (stream != NULL && !bzip2_begin(stream)) {
+        free(stream);
+        stream = NULL;
+    }
+    return stream;
+}
+
+static enum inflate_result bzip2_step(void *state, struct inflate_bytes *bytes)
+{
+    bz_stream *stream = state;
+    unsigned in = bounded(bytes->in_length);
+    unsigned out = bounded(bytes->out_length);
+    int result;
+
+    stream->next_in = (char *)(uintptr_t)bytes->in; /* is only read */
+    stream->avail_in = in;
+    stream->next_out = (char *)bytes->out;
+    stream->avail_out = out;
+    result = BZ2_bzDecompress(stream);
+    moved(bytes, in - stream->avail_in, out - stream->avail_out);
+    if (result == BZ_STREAM_END) {
+        return INFLATE_ENDS;
+    }
+    return result == BZ_OK ? INFLATE_GOES_ON : INFLATE_DAMAGED;
+}
+
+static bool bzip2_again(void *state)
+{
+    (void)BZ2_bzDecompressEnd(state);
+    return bzip2_begin(state);
+}
+
+static void bzip2_close(void *state)
+{
+    (void)BZ2_bzDecompressEnd(state);
+    free(state);
+}
+
+/* -------------------------------------------------------------------------- */
+
+static const struct inflate_format formats[] = {
+    {"gzip", gzip_begins, gzip_open, gzip_step, gzip_again, gzip_close},
+    {"xz", xz_begins, xz_open, xz_step, xz_again, xz_close},
+    {"zstd", zstd_begins, zstd_open, zstd_step, zstd_again, zstd_close},
+    {"bzip2", bzip2_begins, bzip2_open, bzip2_step, bzip2_again, bzip2_close},
+};
+
+const struct inflate_format *inflate_format_of(const char *head, size_t length)
+{
+    for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++) {
+        if (formats[i].begins(head, length)) {
+            return &formats[i];
+        }
+    }
+    return NULL;
+}
+
+bool inflate_format_may_be(const char *head, size_t length)
+{
+    static const struct {
+        const char *bytes;
+        size_t length;
+    } magic[] = {{GZIP, 2}, {XZ "\0", 6}, {ZSTD, 4}, {BZIP2, 3}};
+
+    for (size_t i = 0; i < sizeof magic / sizeof magic[0]; i++) {
+        if (memcmp(head, magic[i].bytes,
+                   length < magic[i].length ? length : magic[i].length) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
