@@ -36,6 +36,8 @@ struct maillog_reader_options {
     const struct maillog_schedule *schedule;
     /* Takes an event; false: stop, it was not taken. */
     bool (*take)(void *context, struct event *event);
+    /* Before *schedule is looked at; NULL: it is ready. */
+    void (*need_schedule)(void *context);
     void *context;
 };
 

@@ -29,6 +29,7 @@ struct maillog_run {
     struct outcome_judge *judge;
     struct maillog_reader *reader;
     struct maillog_schedule schedule;
+    bool has_schedule;
     struct event_id_source *ids;
     int64_t seq;
     size_t used; /* of output */
@@ -60,12 +61,20 @@ static bool print_event(void *context, struct event *event)
     return run->used <= OUTPUT_SIZE - EVENT_LINE_MAX || write_out(run);
 }
 
-/* Postfix's own times, those of the configuration, or Postfix's defaults. */
-static void make_schedule(struct maillog_run *run)
+/*
+ * Postfix's own times, those of the configuration, or Postfix's defaults. Most
+ * lines need none, and asking Postfix takes as long as reading a lot of them.
+ */
+static void make_schedule(void *context)
 {
+    struct maillog_run *run = context;
     struct error error;
 
-    maillog_schedule_init(&run->schedule);
+    if (run->has_schedule) {
+        return;
+    }
+    run->has_schedule = true;
+    (void)write_out(run); /* nobody waits for what is there */
     if (run->settings->retry_schedule_is_postfix) {
         if (!maillog_schedule_ask_postfix(&run->schedule, &error)) {
             command_complain(run->call,
@@ -113,6 +122,7 @@ static bool make_parts(struct maillog_run *run, struct error *error)
         .settings = run->share,
         .schedule = &run->schedule,
         .take = print_event,
+        .need_schedule = make_schedule,
         .context = run,
     };
 
@@ -150,7 +160,7 @@ static bool prepare(struct maillog_run *run, struct error *error)
         return false;
     }
     run->settings = settings_share_borrow(run->share);
-    make_schedule(run);
+    maillog_schedule_init(&run->schedule);
     return make_parts(run, error) && open_sources(run, error);
 }
 

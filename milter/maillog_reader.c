@@ -259,6 +259,10 @@ static bool give_line(struct maillog_reader *reader,
         taken = give_outcomes(&giving, &sources, record);
         break;
     case MAILLOG_OUTCOME:
+        if (record->status == MAILLOG_DEFERRED &&
+            reader->options.need_schedule != NULL) {
+            reader->options.need_schedule(reader->options.context);
+        }
         taken = give_outcomes(&giving, &sources, record);
         break;
     case MAILLOG_SUBMISSION:

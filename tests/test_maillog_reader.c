@@ -28,6 +28,7 @@ struct got {
     GPtrArray *shown;     /* "delivery a@b.example 1" */
     GPtrArray *positions; /* of each */
     int allowed;          /* events until take() says stop; -1: no end */
+    int asked;            /* for the schedule */
 };
 
 struct bench {
@@ -57,6 +58,13 @@ static bool take(void *context, struct event *event)
     return true;
 }
 
+static void need_schedule(void *context)
+{
+    struct got *got = context;
+
+    got->asked++;
+}
+
 static void make_reader(struct bench *bench)
 {
     const struct maillog_reader_options options = {
@@ -64,6 +72,7 @@ static void make_reader(struct bench *bench)
         .messages = bench->messages,
         .schedule = &bench->schedule,
         .take = take,
+        .need_schedule = need_schedule,
         .context = &bench->got,
     };
 
@@ -238,6 +247,19 @@ static void nothing_comes_of_lines_about_nobody(void **state)
     assert_int_equal(told.lines, 4);
     assert_int_equal(told.outcomes, 1);
     assert_int_equal(told.unseen, 1);
+}
+
+static void schedule_is_needed_by_deferrals_alone(void **state)
+{
+    struct bench *bench = *state;
+
+    assert_true(
+        feed(bench, 0, 1, AT("01") PF("3F1A2C0B7D", "a@x.example", PF_SENT)));
+    assert_int_equal(bench->got.asked, 0);
+    assert_true(
+        feed(bench, 0, 2, AT("01") PF("3F1A2C0B7D", "b@x.example", PF_LATER)));
+    assert_int_equal(bench->got.asked, 1);
+    assert_int_equal(bench->got.shown->len, 2);
 }
 
 static void take_says_stop_in_the_middle_of_a_line(void **state)
@@ -787,6 +809,7 @@ int main(void)
         TEST(what_is_skipped_of_one_source_is_told_of_another),
         TEST(another_first_line_is_not_skipped),
         TEST(nothing_comes_of_lines_about_nobody),
+        TEST(schedule_is_needed_by_deferrals_alone),
         TEST(take_says_stop_in_the_middle_of_a_line),
         TEST(deferral_of_the_first_exchanger_is_no_event),
         TEST(deferrals_of_other_runs_and_recipients_stay),
