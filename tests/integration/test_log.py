@@ -9,6 +9,7 @@ import subprocess
 
 import pytest
 
+from harness.decided import with_section
 from harness.load import Load
 from harness.wait import wait_until
 
@@ -288,3 +289,60 @@ def test_events_in_the_elastic_common_schema_do_all_that_flat_ones_do(
     stack.send([f"{name}@gone.test"])
     assert not stack.log.wait(flat, type="suppressed").ecs
     stack.settle()
+
+
+HOSTILE = ('"a\\" 1 EX 5 {{05}} *3 {}"@far.test', '"{}%s%n"@far.test',
+           '"{}, status=sent (250"@far.test', '"{}\\\\"@far.test',
+           '"{}:nixie:suppress:x"@far.test', "{}{{01}}@far.test",
+           '"{}>, dsn=2.0.0"@far.test', "<{}" + "x" * 200 + "@far.test>")
+
+
+def test_full_disk_with_elastic_fields_scopes_and_hostile_addresses(
+        small_disk, world, name):
+    """Also what the delivery log tells meanwhile waits, and comes once."""
+    stack = small_disk
+    stack.nixied.settings.update(event_log_format="ecs",
+                                 maillog=[world.postfix.log])
+    with_section(stack, *(
+        f'scope "{scope}" {{ senders = {{"{sender}"}} }}' for scope, sender in
+        (("a.b-C_9", "@odd.test"), ("x" * 64, "@b\u00fccher.test"),
+         ("default", '\\"a b\\"@q.test'))))
+    assert stack.nixied.end() == 0
+    stack.nixied.start()
+    stack.log.wait(type="mark")
+    stack.redis.cli("SET", "nixie:suppress@a.b-C_9:@far.test", "scope")
+    senders = ("s@odd.test", "s@xn--bcher-kva.test", '"a b"@q.test')
+    with stack.dialogue() as smtp:
+        wait_until(lambda: smtp.mail("s@odd.test").code == 250
+                   and smtp.rcpt("x@far.test").code == 550
+                   or smtp.command("RSET") is None, "the list is read", 10)
+        smtp.command("RSET")
+    mark = stack.log.mark()
+    fill(stack.nixied.log_folder)
+    taken = []
+    for number in range(4):
+        for sender in senders:
+            for form in HOSTILE:
+                recipient = form.format(f"{name}{number}{len(sender)}")
+                with stack.dialogue() as smtp:
+                    assert smtp.mail(sender).code == 250
+                    reply = smtp.rcpt(recipient.strip("<>"))
+                    assert reply.code == (550 if "odd" in sender else 250)
+                    if reply.code == 250:
+                        assert smtp.data().code == 250
+                        taken.append(recipient)
+    (stack.nixied.log_folder / "filler").unlink()
+    wanted = len(taken)
+    stack.log.wait(mark, wanted, type="reception", timeout=20)
+    stack.log.wait(mark, wanted, type="delivery", timeout=40)
+    stack.settle()
+    for kind in ("reception", "delivery"):
+        events = stack.log.since(mark, type=kind)
+        assert len(events) == wanted
+        assert len({event["recipient"] for event in events}) == wanted
+        assert {event["scope"] for event in events} == {"x" * 64, "default"}
+        assert all(event.ecs for event in events)
+    refused = stack.log.since(mark, type="suppressed")
+    assert len(refused) == wanted // 2
+    assert {event["scope"] for event in refused} == {"a.b-C_9"}
+    assert stack.log.torn == []
