@@ -58,6 +58,13 @@ size_t redis_endpoint_addresses(struct redis_endpoint *endpoint,
                                 struct redis_address *addresses);
 
 /*
+ * The same by what most of the sentinels say, for who has a master: it may be
+ * one no more, and break no connection. True without sentinels.
+ */
+bool redis_endpoint_check_master(struct redis_endpoint *endpoint,
+                                 struct error *error);
+
+/*
  * Rises when the sentinels name another master: a connection made before is
  * one to the wrong server.
  */

@@ -39,4 +39,14 @@ redis_sentinels_ask(struct redis_sentinels *sentinels,
                     const struct redis_endpoint_options *login,
                     struct error *error);
 
+/*
+ * The same, but all are asked, and the server that most of them name is taken:
+ * a sentinel that is cut off with the master from before is outvoted. For who
+ * has a master, and time.
+ */
+struct redis_endpoint *
+redis_sentinels_vote(struct redis_sentinels *sentinels,
+                     const struct redis_endpoint_options *login,
+                     struct error *error);
+
 #endif

@@ -6,6 +6,7 @@
 #include "quarantine.h"
 #include "redis_endpoint.h"
 #include "redis_link.h"
+#include "redis_master_watch.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -21,6 +22,7 @@ struct daemon_store {
     struct daemon_store_options options;
     const struct settings *settings; /* as at the start: where Redis is */
     struct redis_endpoint *endpoint;
+    struct redis_master_watch *master_watch; /* NULL: no sentinels */
     struct suppression *list;
     struct list_watch *watch; /* NULL: no cache tells it of changes */
     struct quarantine *quarantine;
@@ -180,6 +182,10 @@ static bool start_endpoint(struct daemon_store *store, struct error *error)
     if (!redis_endpoint_resolve(store->endpoint, error)) {
         log_warning("%s: going on without, and trying again", error->text);
         error->text[0] = '\0';
+    }
+    if (redis_endpoint_wants_master(store->endpoint)) {
+        store->master_watch = redis_master_watch_start(store->endpoint, error);
+        return store->master_watch != NULL;
     }
     return true;
 }
@@ -359,6 +365,7 @@ void daemon_store_stop(struct daemon_store *store, int timeout_ms)
     if (store == NULL) {
         return;
     }
+    redis_master_watch_stop(store->master_watch);
     list_watch_stop(store->watch); /* the cache still tells it of changes */
     (void)pthread_mutex_lock(&store->lock);
     recorder = store->recorder;

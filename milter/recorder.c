@@ -46,6 +46,7 @@ struct recorder {
     struct member members[CHAINS_MAX]; /* the first is our own */
     size_t member_count;
     struct recorder_fault fault;
+    uint64_t era; /* of the endpoint: whose master the store is */
     struct recorder_fault refused;               /* by some chain alone */
     int64_t sweep_ms, position_ms, retention_ms; /* when each is due */
     int64_t gathered_ms; /* when the next round may begin for a few events */
@@ -346,16 +347,13 @@ static enum store_result work_in_turn(struct recorder *recorder,
     return result;
 }
 
-/* A master that sentinels cannot reach, but we can, breaks no connection. */
-static void look_for_master(struct recorder *recorder)
+/* One that the sentinels replaced, but we still reach, breaks no connection. */
+static void leave_former_master(struct recorder *recorder)
 {
-    struct redis_endpoint *endpoint = recorder->options.endpoint;
-    uint64_t era = redis_endpoint_era(endpoint);
-    struct error unheard;
+    uint64_t era = redis_endpoint_era(recorder->options.endpoint);
 
-    if (redis_endpoint_wants_master(endpoint) &&
-        redis_endpoint_resolve(endpoint, &unheard) &&
-        redis_endpoint_era(endpoint) != era) {
+    if (era != recorder->era) {
+        recorder->era = era;
         recorder_store_close(recorder->store);
     }
 }
@@ -365,9 +363,7 @@ static enum store_result work(struct recorder *recorder, struct error *error)
     int64_t now_ms = clock_monotonic_ms();
     enum store_result result = STORE_DONE;
 
-    if (now_ms >= recorder->sweep_ms) {
-        look_for_master(recorder);
-    }
+    leave_former_master(recorder);
     if (!recorder_store_is_open(recorder->store)) {
         forget_sweeps(recorder);
         result = recorder_store_open(recorder->store, error);

@@ -413,14 +413,19 @@ static bool keep_addresses(struct redis_endpoint *endpoint, int flags,
     return true;
 }
 
-static bool ask_sentinels(struct redis_endpoint *endpoint, struct error *error)
+typedef struct redis_endpoint *
+sentinels_asked(struct redis_sentinels *sentinels,
+                const struct redis_endpoint_options *login,
+                struct error *error);
+
+static bool ask_sentinels(struct redis_endpoint *endpoint, sentinels_asked *ask,
+                          struct error *error)
 {
     const struct redis_endpoint_options login = {
         .user = endpoint->user, .password_file = endpoint->password_file};
     struct redis_address found[REDIS_ENDPOINT_ADDRESSES];
     uint64_t question = begin_question(endpoint);
-    struct redis_endpoint *master =
-        redis_sentinels_ask(endpoint->sentinels, &login, error);
+    struct redis_endpoint *master = ask(endpoint->sentinels, &login, error);
     size_t count;
 
     if (master == NULL) {
@@ -440,12 +445,19 @@ bool redis_endpoint_resolve(struct redis_endpoint *endpoint,
                             struct error *error)
 {
     if (endpoint->sentinels != NULL) {
-        return ask_sentinels(endpoint, error);
+        return ask_sentinels(endpoint, redis_sentinels_ask, error);
     }
     if (endpoint->host[0] == '\0') {
         return true;
     }
     return keep_addresses(endpoint, 0, error);
+}
+
+bool redis_endpoint_check_master(struct redis_endpoint *endpoint,
+                                 struct error *error)
+{
+    return endpoint->sentinels == NULL ||
+           ask_sentinels(endpoint, redis_sentinels_vote, error);
 }
 
 size_t redis_endpoint_addresses(struct redis_endpoint *endpoint,

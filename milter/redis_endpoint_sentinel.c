@@ -447,3 +447,84 @@ redis_sentinels_ask(struct redis_sentinels *sentinels,
     error_set(error, "%s", inquiry.why.text);
     return NULL;
 }
+
+/* ---- most of them -------------------------------------------------------- */
+
+struct votes {
+    size_t count;
+    struct {
+        char location[LOCATION_SIZE];
+        size_t sentinel; /* who named it first */
+        size_t number;
+    } named[REDIS_SENTINELS_MAX];
+};
+
+static void count_vote(struct votes *votes, const char *location,
+                       size_t sentinel)
+{
+    size_t at = 0;
+
+    while (at < votes->count &&
+           strcmp(votes->named[at].location, location) != 0) {
+        at++;
+    }
+    if (at == votes->count) {
+        memcpy(votes->named[at].location, location, strlen(location) + 1);
+        votes->named[at].sentinel = sentinel;
+        votes->named[at].number = 0;
+        votes->count++;
+    }
+    votes->named[at].number++;
+}
+
+/* Of as many votes the one that was named first. */
+static size_t winner_of(const struct votes *votes)
+{
+    size_t winner = 0;
+
+    for (size_t i = 1; i < votes->count; i++) {
+        if (votes->named[i].number > votes->named[winner].number) {
+            winner = i;
+        }
+    }
+    return winner;
+}
+
+struct redis_endpoint *
+redis_sentinels_vote(struct redis_sentinels *sentinels,
+                     const struct redis_endpoint_options *login,
+                     struct error *error)
+{
+    struct inquiry inquiry = {.name = sentinels->name, .login = login};
+    struct redis_address known[REDIS_ENDPOINT_ADDRESSES];
+    struct votes votes = {.count = 0};
+    size_t first = atomic_load(&sentinels->first);
+    struct redis_endpoint *master = NULL;
+    size_t winner;
+
+    for (size_t i = 0; i < sentinels->count; i++) {
+        size_t index = (first + i) % sentinels->count;
+        char location[LOCATION_SIZE];
+        struct error unheard;
+
+        inquiry.sentinel = sentinels->asked[index];
+        if (redis_endpoint_addresses(inquiry.sentinel, known) == 0) {
+            (void)redis_endpoint_resolve(inquiry.sentinel, &unheard);
+        }
+        if (ask_location(&inquiry, clock_monotonic_ms() + SHARE_MS, location)) {
+            count_vote(&votes, location, index);
+        }
+    }
+    if (votes.count > 0) {
+        winner = winner_of(&votes);
+        master = check_master(&inquiry, clock_monotonic_ms() + SHARE_MS,
+                              votes.named[winner].location);
+        if (master != NULL) {
+            atomic_store(&sentinels->first, votes.named[winner].sentinel);
+        }
+    }
+    if (master == NULL) {
+        error_set(error, "%s", inquiry.why.text);
+    }
+    return master;
+}

@@ -287,6 +287,52 @@ static void redis_endpoint_resolve_takes_a_master_that_refuses_us(void **state)
     }
 }
 
+/* One is cut off with the former master, and both go on as ever. */
+static void redis_endpoint_check_master_believes_most_of_them(void **state)
+{
+    static const struct {
+        int second; /* how often the other one stands in the list */
+        size_t server;
+    } rows[] = {{1, 0}, {2, 1}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct scene scene;
+        struct redis_endpoint_options options = {.user = "",
+                                                 .password_file = ""};
+        char location[128];
+        struct error error = {""};
+        uint64_t era;
+
+        set_up(&scene);
+        (void)snprintf(location, sizeof location,
+                       rows[i].second == 1
+                           ? "sentinel:127.0.0.1:%d,127.0.0.1:%d/mymaster"
+                           : "sentinel:127.0.0.1:%d,127.0.0.1:%d,"
+                             "localhost:%d/mymaster",
+                       fake_redis_port(scene.sentinels[0]),
+                       fake_redis_port(scene.sentinels[1]),
+                       fake_redis_port(scene.sentinels[1]));
+        redis_endpoint_free(scene.endpoint);
+        options.location = location;
+        scene.endpoint = redis_endpoint_new(&options, &error);
+        assert_non_null(scene.endpoint);
+        must_resolve(&scene, 0);
+        era = redis_endpoint_era(scene.endpoint);
+        fake_redis_say(scene.sentinels[1], always(scene.names[1]));
+        for (int times = 0; times < 3; times++) {
+            if (!redis_endpoint_check_master(scene.endpoint, &error)) {
+                fail_msg("%s", error.text);
+            }
+            assert_int_equal(port_of(scene.endpoint),
+                             fake_redis_port(scene.servers[rows[i].server]));
+        }
+        assert_int_equal(redis_endpoint_era(scene.endpoint),
+                         era + rows[i].server);
+        tear_down(&scene);
+    }
+}
+
 static void redis_link_leaves_a_master_that_is_no_more(void **state)
 {
     struct scene scene;
@@ -395,6 +441,7 @@ int main(void)
         cmocka_unit_test(redis_endpoint_resolve_says_what_to_do),
         cmocka_unit_test(redis_endpoint_resolve_names_a_sentinel_that_is_away),
         cmocka_unit_test(redis_endpoint_resolve_takes_a_master_that_refuses_us),
+        cmocka_unit_test(redis_endpoint_check_master_believes_most_of_them),
         cmocka_unit_test(redis_link_leaves_a_master_that_is_no_more),
         cmocka_unit_test(redis_link_says_where_the_master_should_be),
         cmocka_unit_test(redis_endpoint_resolve_is_for_any_thread),

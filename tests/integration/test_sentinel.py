@@ -217,3 +217,72 @@ def test_tool_finds_the_master(scene):
                        "+sentinel|get-master-addr-by-name")
     done = stack.nixied.tool("why", "bob@example.com")
     assert b"on leave" in done.stdout, done.stderr
+
+
+CACHE = ("+set", "+time", "+ping", "+subscribe", "+client|id",
+         "+client|tracking", "+hkeys", "&__redis__:invalidate")
+
+
+@pytest.fixture
+def cached(scene):
+    """With the rights for the suppression cache."""
+    group = scene.group
+    group.start()
+    for server in (group.master, group.replica):
+        server.command("ACL", "SETUSER", "nixie", *CACHE)
+    scene.stack.nixied.start()
+    scene.stack.suppress("@shut.test")
+    wait_until(lambda: "suppression cache current"
+               in scene.stack.nixied.error_text(), "the list is read", 10)
+    scene.wait_refused()
+    return scene
+
+
+def test_list_of_a_master_that_is_no_more_is_not_trusted_for_long(cached):
+    """Split brain: nixied reaches the old one, the operator the new one."""
+    group, stack = cached.group, cached.stack
+    group.master.cut_replica()
+    group.master.cut_sentinels()
+    group.wait_failover()
+    group.replica.cli("SET", "nixie:suppress:new@far.test", "of the new one")
+    group.replica.cli("DEL", "nixie:suppress:@shut.test")
+    began = time.monotonic()
+    wait_until(lambda: stack.send(["new@far.test"])[0]["new@far.test"].code
+               == 550 and not cached.refused(),
+               "the list of the new master", BACK, pause=0.1)
+    print(f"{time.monotonic() - began:.1f} s")
+    cached.turn_to_replica()
+    stack.settle()
+
+
+def test_cache_knows_when_it_is_not_sure_over_failovers(cached):
+    """What is told as "ok" is no older than seconds; else it says so."""
+    group, stack = cached.group, cached.stack
+    wait_until(lambda: group.replica.in_step(), "the replica is in step", 10)
+    group.master.hang()
+    hung = time.monotonic()
+    mark = stack.log.mark()
+    states = set()
+    try:
+        while time.monotonic() - hung < 60 and not (
+                group.replica.is_master() and "ok" in states):
+            assert cached.refused()
+            event = stack.log.wait(mark, type="suppressed")
+            mark = stack.log.mark()
+            states.add(event["store_state"])
+            if event["store_state"] == "ok":
+                assert (group.replica.is_master()
+                        or time.monotonic() - hung < 3), dict(event)
+                if not group.replica.is_master():
+                    states.clear()
+            else:
+                assert event["store_age_seconds"] <= (
+                    time.monotonic() - hung + 2)
+    finally:
+        group.master.go_on()
+    assert "stale" in states and "ok" in states
+    cached.turn_to_replica()
+    group.replica.cli("SET", "nixie:suppress:next@far.test", "")
+    wait_until(lambda: stack.send(["next@far.test"])[0]["next@far.test"].code
+               == 550, "the list of the new master", BACK, pause=0.05)
+    stack.settle(timeout=60)
