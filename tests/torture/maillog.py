@@ -3,6 +3,7 @@
 killed with SIGKILL again and again: each line's events come exactly once.
 
 usage: tests/torture/maillog.py [LINES [KILLS [SEED]]]    (10000000 200)
+       make torture-maillog
 
 NIXIE_BUILD names the folder with nixied. It needs redis-server, and up to
 2 GB in $TMPDIR. NIXIE_TORTURE_SECONDS ends the writing early: what was written
