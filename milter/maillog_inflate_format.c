@@ -153,38 +153,89 @@ static bool zstd_begins(const char *head, size_t length)
     return has_magic(head, length, ZSTD, 4);
 }
 
-static void *zstd_open(void)
-{
-    ZSTD_DCtx *context = ZSTD_createDCtx();
+#define ZSTD_FIRST        5 /* less than any frame has */
+#define ZSTD_BLOCK_HEADER 3
 
-    if (context != NULL) {
-        (void)ZSTD_DCtx_setParameter(context, ZSTD_d_windowLogMax,
-                                     WINDOW_LOG_MAX);
-    }
-    return context;
+struct zstd {
+    ZSTD_DCtx *context;
+    size_t wanted; /* bytes that it makes something of */
+    bool full;     /* the last call filled the room: it may have more */
+};
+
+static void zstd_close(void *state)
+{
+    struct zstd *zstd = state;
+
+    (void)ZSTD_freeDCtx(zstd->context);
+    free(zstd);
 }
 
-static enum inflate_result zstd_step(void *state, struct inflate_bytes *bytes)
+static void *zstd_open(void)
 {
-    ZSTD_inBuffer in = {bytes->in, bytes->in_length, 0};
+    struct zstd *zstd = calloc(1, sizeof *zstd);
+
+    if (zstd == NULL) {
+        return NULL;
+    }
+    zstd->wanted = ZSTD_FIRST;
+    zstd->context = ZSTD_createDCtx();
+    if (zstd->context == NULL) {
+        zstd_close(zstd);
+        return NULL;
+    }
+    (void)ZSTD_DCtx_setParameter(zstd->context, ZSTD_d_windowLogMax,
+                                 WINDOW_LOG_MAX);
+    return zstd;
+}
+
+/* False: damaged; then what the call has made is lost. */
+static bool zstd_call(struct zstd *zstd, struct inflate_bytes *bytes,
+                      size_t given)
+{
+    ZSTD_inBuffer in = {bytes->in, given, 0};
     ZSTD_outBuffer out = {bytes->out, bytes->out_length, 0};
-    size_t result = ZSTD_decompressStream(state, &out, &in);
+    size_t result = ZSTD_decompressStream(zstd->context, &out, &in);
 
     moved(bytes, in.pos, out.pos);
-    if (ZSTD_isError(result)) {
+    zstd->full = out.pos == out.size;
+    zstd->wanted = result;
+    return !ZSTD_isError(result);
+}
+
+/*
+ * So each call is given no more than a block, without the header of the next
+ * that it would like to have, and nothing while it has more than there is room
+ * for.
+ */
+static enum inflate_result zstd_step(void *state, struct inflate_bytes *bytes)
+{
+    struct zstd *zstd = state;
+    size_t room = bytes->out_length;
+    size_t wanted;
+
+    if (zstd->full && !zstd_call(zstd, bytes, 0)) {
         return INFLATE_DAMAGED;
     }
-    return result == 0 ? INFLATE_ENDS : INFLATE_GOES_ON;
+    if (bytes->out_length < room) {
+        return zstd->wanted == 0 ? INFLATE_ENDS : INFLATE_GOES_ON;
+    }
+    wanted = zstd->wanted > ZSTD_BLOCK_HEADER ? zstd->wanted - ZSTD_BLOCK_HEADER
+                                              : zstd->wanted;
+    if (!zstd_call(zstd, bytes,
+                   wanted < bytes->in_length ? wanted : bytes->in_length)) {
+        return INFLATE_DAMAGED;
+    }
+    return zstd->wanted == 0 ? INFLATE_ENDS : INFLATE_GOES_ON;
 }
 
 static bool zstd_again(void *state)
 {
-    return !ZSTD_isError(ZSTD_DCtx_reset(state, ZSTD_reset_session_only));
-}
+    struct zstd *zstd = state;
 
-static void zstd_close(void *state)
-{
-    (void)ZSTD_freeDCtx(state);
+    zstd->full = false;
+    zstd->wanted = ZSTD_FIRST;
+    return !ZSTD_isError(
+        ZSTD_DCtx_reset(zstd->context, ZSTD_reset_session_only));
 }
 
 /* ---- bzip2 --------------------------------------------------------------- */
