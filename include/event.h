@@ -43,7 +43,7 @@ enum event_type {
     EVENT_DOMAIN_DOWN, /* a destination takes no mail at present */
     EVENT_DOMAIN_UP,
     EVENT_RECIPIENT_FORGOTTEN, /* an operator wants nothing known of it */
-    EVENT_LOG_OPEN, /* first line of each file */
+    EVENT_LOG_OPEN,            /* first line of each file */
     EVENT_HEARTBEAT,
     EVENT_GAP,  /* lines that could not be written, or are gone */
     EVENT_MARK, /* how far a delivery log is read */
@@ -93,7 +93,7 @@ struct event {
         suppression_expires_at, suppression_mode, suppression_evidence,
         suppression_scope;
     struct text withheld_by; /* breaker, entry, allow, policy */
-    struct text pseudonym; /* of recipient_forgotten: in later events */
+    struct text pseudonym;   /* of recipient_forgotten: in later events */
     struct text action;
     struct text store_state;
     int64_t store_age_seconds; /* of the list, where Redis did not answer */

@@ -468,10 +468,10 @@ static bool make_forwarded(const struct maillog_sources *sources,
         }
     }
     event->type = EVENT_MARK;
-    event->origin = known("");
-    event->recipient_domain = known("");
-    event->original_recipient = known("");
-    event->final_recipient = known("");
+    event->origin = text_known("");
+    event->recipient_domain = text_known("");
+    event->original_recipient = text_known("");
+    event->final_recipient = text_known("");
     event->forwarded_as = id;
     return maillog_messages_forward(sources->messages, record->queue_id,
                                     record->timestamp_us, event->recipient, id);

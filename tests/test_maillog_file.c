@@ -103,7 +103,8 @@ static enum maillog_source_result next(struct reader *reader,
     } while (result == MAILLOG_SOURCE_AGAIN ||
              (result == MAILLOG_SOURCE_LINE && line->told));
     if (result == MAILLOG_SOURCE_LINE) {
-        (void)strcpy(reader->position, line->position);
+        (void)text_copy(text_of(line->position), reader->position,
+                        sizeof reader->position);
     }
     return result;
 }
@@ -324,7 +325,8 @@ static void a_file_before_a_position_is_found_by_its_first_line(void **state)
     maillog_folder_append(folder, "", "one\ntwo\n");
     reader = follow_log(folder);
     assert_int_equal(next(&reader, &line), MAILLOG_SOURCE_LINE);
-    (void)strcpy(reader.position, line.before);
+    (void)text_copy(text_of(line.before), reader.position,
+                    sizeof reader.position);
     maillog_folder_rename(folder, "", ".1");
     maillog_folder_compress(folder, "gzip", ".1");
     restart(&reader, folder);
@@ -358,7 +360,8 @@ static void each_line_begins_where_the_one_before_ended(void **state)
         assert_int_equal(position.offset, (i + 1) * 100);
         /* the same place, told by another process, of a longer file */
         maillog_folder_append(folder, "", "more\n");
-        (void)strcpy(reader.position, line.before);
+        (void)text_copy(text_of(line.before), reader.position,
+                        sizeof reader.position);
         restart(&reader, folder);
         assert_int_equal(next(&reader, &line), MAILLOG_SOURCE_LINE);
         assert_true(maillog_position_parse(line.before, &kept));

@@ -164,7 +164,8 @@ static void each_log_goes_on_at_its_own_position(void **state)
     for (int i = 0; i < 2; i++) {
         assert_int_equal(maillog_follow_next(logs, PATIENCE_MS, &line),
                          MAILLOG_FOLLOW_LINE);
-        (void)strcpy(position[line.source], line.position);
+        (void)text_copy(text_of(line.position), position[line.source],
+                        sizeof position[line.source]);
     }
     maillog_follow_free(logs);
     logs = open_logs(sources, true, false);

@@ -188,7 +188,7 @@ static void reading_goes_on_behind_the_position(void **state)
     name_source(folder, "", source);
     logs = open_journal(source, true, true);
     expect(logs, "one", &line);
-    memcpy(position, line.position, sizeof position);
+    (void)text_copy(text_of(line.position), position, sizeof position);
     expect(logs, "two", &line);
     assert_string_equal(line.before, position);
     maillog_follow_free(logs);
@@ -256,7 +256,7 @@ static void an_entry_that_is_gone_is_told_and_the_next_is_given(void **state)
     name_source(folder, "", source);
     logs = open_journal(source, true, true);
     expect(logs, "one", &line);
-    (void)strcpy(position, line.position);
+    (void)text_copy(text_of(line.position), position, sizeof position);
     maillog_follow_free(logs);
     (void)snprintf(path, sizeof path, "%s/a.journal", folder->path);
     assert_int_equal(unlink(path), 0);
