@@ -269,7 +269,7 @@ def test_an_empty_file_is_told(stack, clean, tmp_path):
 
 def test_interrupted_import_goes_on(stack, name, clean, tmp_path):
     path = tmp_path / "list.csv"
-    count = 20000
+    count = 40000
     path.write_text("email\n" + "".join(
         f"u{i}@{name}.test\n" if i % 1000 else "no mailbox\n"
         for i in range(count)))

@@ -98,7 +98,8 @@ def test_mail_shows_in_the_metrics(watched, name):
     file = f'{{file="{watched.postfix.log}"}}'
     assert after[f"nixie_maillog_readable{file}"] == 1
     page.wait(f"nixie_maillog_behind_bytes{file}", 0, "the log is read")
-    assert page.samples()["nixie_maillog_outcomes_total"] >= 1
+    wait_until(lambda: page.samples()["nixie_maillog_outcomes_total"] >= 1,
+               "the bounce is an outcome of the log")
     page.wait("nixie_sessions_open", 0, "sessions end")
 
 

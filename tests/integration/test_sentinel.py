@@ -258,7 +258,9 @@ def test_list_of_a_master_that_is_no_more_is_not_trusted_for_long(cached):
 def test_cache_knows_when_it_is_not_sure_over_failovers(cached):
     """What is told as "ok" is no older than seconds; else it says so."""
     group, stack = cached.group, cached.stack
-    wait_until(lambda: group.replica.in_step(), "the replica is in step", 10)
+    wait_until(lambda: group.replica.in_step() and group.replica.cli(
+        "EXISTS", "nixie:suppress:@shut.test") == "1",
+               "the replica has the list", 10)
     group.master.hang()
     hung = time.monotonic()
     mark = stack.log.mark()
@@ -266,7 +268,10 @@ def test_cache_knows_when_it_is_not_sure_over_failovers(cached):
     try:
         while time.monotonic() - hung < 60 and not (
                 group.replica.is_master() and "ok" in states):
-            assert cached.refused()
+            assert cached.refused(), (
+                f"{[dict(event) for event in stack.log.since(mark)]}\n"
+                f"{stack.nixied.error_text()[-2000:]}\n"
+                f"{stack.postfix.log_text()[-1000:]}")
             event = stack.log.wait(mark, type="suppressed")
             mark = stack.log.mark()
             states.add(event["store_state"])
