@@ -51,10 +51,11 @@ def content(stack):
 @pytest.fixture
 def clean(stack):
     yield
-    for key in stack.redis.keys("nixie:{*}:known"):
-        stack.redis.command("DEL", key)  # else each is an event, 1000 a second
-    for key in content(stack):
-        stack.redis.command("DEL", key)
+    # what is known first: else each is an event, 1000 a second
+    keys = [*stack.redis.keys("nixie:{*}:known"), *content(stack)]
+    with stack.redis.client(30) as client:
+        client.pipeline([("DEL", key) for key in keys])
+        client.let_act()
 
 
 def odd_entries(stack, name):
