@@ -25,7 +25,7 @@ struct suppression_database {
     char key[STORE_PREFIX_MAX + sizeof "{00}:database"];
     char token[SUPPRESSION_DATABASE_TOKEN]; /* "": it has none */
     char drawn[SUPPRESSION_DATABASE_TOKEN]; /* ours, if it is to get one */
-    bool is_known, has_none, is_refused;
+    bool is_known, has_none, is_refused, is_busy;
     int64_t asked_ms;
 };
 
@@ -36,7 +36,10 @@ void suppression_database_begin(struct suppression_database *database,
 /* The list is read anew, from whatever database it is now. */
 void suppression_database_forget(struct suppression_database *database);
 
-/* Whether it must be asked now; before the list is, if none is known. */
+/*
+ * Whether it must be asked now; before the list is, if none is known. A server
+ * that is busy, or a cluster that is down, is asked no faster for that.
+ */
 bool suppression_database_is_due(const struct suppression_database *database,
                                  int64_t now_ms);
 

@@ -26,7 +26,8 @@ bool suppression_database_is_due(const struct suppression_database *database,
                                  int64_t now_ms)
 {
     return !database->is_refused &&
-           (!database->is_known || now_ms - database->asked_ms >= AGAIN_MS);
+           ((!database->is_known && !database->is_busy) ||
+            now_ms - database->asked_ms >= AGAIN_MS);
 }
 
 static bool draw(char token[SUPPRESSION_DATABASE_TOKEN])
@@ -56,11 +57,15 @@ bool suppression_database_ask(struct suppression_database *database,
                               NULL);
 }
 
-/* What is there, "" for nothing. */
+/* What is there, "" for nothing; of one not of our making what we can keep. */
 static bool is_another(struct suppression_database *database, struct text token)
 {
-    const bool differs = database->is_known && !text_is(token, database->token);
+    const size_t most = sizeof database->token - 1;
+    bool differs;
 
+    token.length =
+        strnlen(token.bytes, token.length < most ? token.length : most);
+    differs = database->is_known && !text_is(token, database->token);
     (void)text_copy(token, database->token, sizeof database->token);
     database->is_known = true;
     return differs;
@@ -85,6 +90,7 @@ bool suppression_database_take(struct suppression_database *database,
         take_made(database, reply);
         return false;
     }
+    database->is_busy = redis_fault_of(reply) == REDIS_FAULT_BUSY;
     if (reply->type == REDIS_REPLY_STRING) {
         return is_another(database,
                           (struct text){reply->str, (size_t)reply->len});
@@ -93,7 +99,6 @@ bool suppression_database_take(struct suppression_database *database,
         return is_another(database, text_of(""));
     }
     database->has_none = reply->type == REDIS_REPLY_NIL;
-    database->is_refused = reply->type != REDIS_REPLY_NIL &&
-                           redis_fault_of(reply) != REDIS_FAULT_BUSY;
+    database->is_refused = reply->type != REDIS_REPLY_NIL && !database->is_busy;
     return false;
 }
