@@ -326,14 +326,17 @@ static bool begin_lines_back(struct event_follow *follow, int descriptor)
         const struct event_file *file = &files.file[i - 1];
         int older = -1;
 
-        if (file->kind == EVENT_FILE_EVENTS &&
-            strcmp(file->instance, last.instance) == 0 &&
-            file->file_number < last.file_number &&
-            looked_at + file->size <= LOOK_BACK_MAX &&
-            open_numbered(file, &older) == SUCCESSOR_OPEN) {
-            looked_at += file->size;
-            offset = start_in(follow, older, &left);
+        if (file->kind != EVENT_FILE_EVENTS ||
+            strcmp(file->instance, last.instance) != 0 ||
+            file->file_number >= last.file_number) {
+            continue;
         }
+        looked_at += file->size;
+        if (looked_at > LOOK_BACK_MAX ||
+            open_numbered(file, &older) != SUCCESSOR_OPEN) {
+            break; /* from one before, all of it would be read as well */
+        }
+        offset = start_in(follow, older, &left);
     }
     event_files_free(&files);
     return begin_file(follow, follow->descriptor, offset);

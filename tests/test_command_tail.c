@@ -341,6 +341,30 @@ static void the_last_lines_are_found_before_a_rotation(void **state)
     }
 }
 
+/* As much as nobody looks through for a few lines. */
+static void the_last_lines_leave_nothing_out_in_between(void **state)
+{
+    const struct event_follow_options options = {
+        .path = path, .rotations = true, .lines = 3, .wanted = is_not_header};
+    struct event_follow *follow = event_follow_new(&options);
+
+    (void)state;
+    assert_non_null(follow);
+    begin(path, 1);
+    append(path, "one\n");
+    rotate(1);
+    begin(path, 2);
+    append(path, "two\n");
+    assert_int_equal(truncate(path, (off_t)300 * 1024 * 1024), 0);
+    rotate(2);
+    begin(path, 3);
+    append(path, "three\n");
+    assert_true(event_follow_open(follow));
+    assert_next(follow, "three");
+    assert_next(follow, NULL);
+    event_follow_free(follow);
+}
+
 static void since_begins_in_older_files(void **state)
 {
     struct event_follow_options options = {
@@ -399,6 +423,7 @@ int main(void)
         FOLLOWS(each_line_is_given_once_through_rotations),
         FOLLOWS(it_begins_with_the_last_that_are_wanted),
         FOLLOWS(the_last_lines_are_found_before_a_rotation),
+        FOLLOWS(the_last_lines_leave_nothing_out_in_between),
         FOLLOWS(since_begins_in_older_files),
         FOLLOWS(a_truncated_file_is_read_again),
     };
