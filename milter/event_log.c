@@ -98,6 +98,7 @@ static bool be_the_only_one(struct event_log *log, struct error *error)
     int folder = open(log->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     enum lock_file_result result = LOCK_FILE_FAULTY;
     char name[NAME_MAX + 1];
+    char holder[40] = "";
     long pid = 0;
 
     if (folder >= 0 &&
@@ -111,10 +112,13 @@ static bool be_the_only_one(struct event_log *log, struct error *error)
     if (result != LOCK_FILE_HELD) {
         return true;
     }
+    if (pid > 0) {
+        (void)snprintf(holder, sizeof holder, ", process %ld", pid);
+    }
     error_set(error,
-              "%s is written by another nixied, process %ld: give this one "
-              "another event_log, or stop that one",
-              path, pid);
+              "%s is written by another nixied%s: give this one another "
+              "event_log, or stop that one",
+              path, holder);
     return false;
 }
 

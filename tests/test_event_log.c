@@ -422,7 +422,7 @@ static void two_writers_of_a_path_are_refused_whatever_their_state(void **state)
     struct place *place = *state;
     struct place other = *place;
     struct error error = {""};
-    char wanted[64];
+    char wanted[64], lock[512];
 
     place_start(place);
     (void)snprintf(other.state, sizeof other.state, "%s/other", place->path);
@@ -434,6 +434,12 @@ static void two_writers_of_a_path_are_refused_whatever_their_state(void **state)
                    (long)getpid());
     assert_non_null(strstr(error.text, wanted));
     assert_non_null(strstr(error.text, "another event_log"));
+    place_stop(&other);
+    /* a full disk: nobody could write who it is */
+    (void)snprintf(lock, sizeof lock, "%s/.events.jsonl.lock", place->logs);
+    assert_int_equal(truncate(lock, 0), 0);
+    assert_false(place_try_start(&other, &error));
+    assert_non_null(strstr(error.text, "another nixied: give"));
     place_stop(&other);
     place_stop(place);
     place_start(&other); /* the lock ends with who had it */
