@@ -490,13 +490,30 @@ static size_t winner_of(const struct votes *votes)
     return winner;
 }
 
+/* The location that it names; of a silent one the address may be another. */
+static bool ask_for_vote(struct inquiry *inquiry, char location[LOCATION_SIZE])
+{
+    struct redis_address known[REDIS_ENDPOINT_ADDRESSES];
+    const bool is_new = redis_endpoint_addresses(inquiry->sentinel, known) == 0;
+    struct error unheard;
+    bool named;
+
+    if (is_new) {
+        (void)redis_endpoint_resolve(inquiry->sentinel, &unheard);
+    }
+    named = ask_location(inquiry, clock_monotonic_ms() + SHARE_MS, location);
+    if (!named && !is_new) { /* for the next time */
+        (void)redis_endpoint_resolve(inquiry->sentinel, &unheard);
+    }
+    return named;
+}
+
 struct redis_endpoint *
 redis_sentinels_vote(struct redis_sentinels *sentinels,
                      const struct redis_endpoint_options *login,
                      struct error *error)
 {
     struct inquiry inquiry = {.name = sentinels->name, .login = login};
-    struct redis_address known[REDIS_ENDPOINT_ADDRESSES];
     struct votes votes = {.count = 0};
     size_t first = atomic_load(&sentinels->first);
     struct redis_endpoint *master = NULL;
@@ -505,13 +522,9 @@ redis_sentinels_vote(struct redis_sentinels *sentinels,
     for (size_t i = 0; i < sentinels->count; i++) {
         size_t index = (first + i) % sentinels->count;
         char location[LOCATION_SIZE];
-        struct error unheard;
 
         inquiry.sentinel = sentinels->asked[index];
-        if (redis_endpoint_addresses(inquiry.sentinel, known) == 0) {
-            (void)redis_endpoint_resolve(inquiry.sentinel, &unheard);
-        }
-        if (ask_location(&inquiry, clock_monotonic_ms() + SHARE_MS, location)) {
+        if (ask_for_vote(&inquiry, location)) {
             count_vote(&votes, location, index);
         }
     }

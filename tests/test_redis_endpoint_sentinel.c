@@ -5,6 +5,8 @@
 #include "redis_server.h"
 
 #include <arpa/inet.h>
+#include <dlfcn.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -29,6 +31,23 @@ static const char no_master[] = "*-1\r\n";
 static struct fake_redis_script always(const char *bytes)
 {
     return (struct fake_redis_script){FAKE_REDIS_EACH, bytes, strlen(bytes)};
+}
+
+static const char *moved_to = "127.0.0.1"; /* the address of moved.test */
+
+/* It stands before that of the C library. */
+int getaddrinfo(const char *restrict name, const char *restrict service,
+                const struct addrinfo *restrict hints,
+                struct addrinfo **restrict found)
+{
+    int (*real)(const char *, const char *, const struct addrinfo *,
+                struct addrinfo **);
+    void *symbol = dlsym(RTLD_NEXT, "getaddrinfo");
+
+    memcpy(&real, &symbol, sizeof real);
+    return real(name != NULL && strcmp(name, "moved.test") == 0 ? moved_to
+                                                                : name,
+                service, hints, found);
 }
 
 /* Two sentinels and two servers; what each says, the test decides. */
@@ -333,6 +352,31 @@ static void redis_endpoint_check_master_believes_most_of_them(void **state)
     }
 }
 
+static void redis_endpoint_check_master_finds_sentinels_that_move(void **state)
+{
+    struct scene scene;
+    struct redis_endpoint_options options = {.user = "", .password_file = ""};
+    char location[128];
+    struct error error = {""};
+
+    (void)state;
+    set_up(&scene);
+    (void)snprintf(location, sizeof location, "sentinel:moved.test:%d/mymaster",
+                   fake_redis_port(scene.sentinels[0]));
+    redis_endpoint_free(scene.endpoint);
+    options.location = location;
+    scene.endpoint = redis_endpoint_new(&options, &error);
+    assert_non_null(scene.endpoint);
+    moved_to = "127.0.0.2"; /* where nobody is */
+    assert_false(redis_endpoint_resolve(scene.endpoint, &error));
+    moved_to = "127.0.0.1";
+    (void)redis_endpoint_check_master(scene.endpoint, &error);
+    assert_true(redis_endpoint_check_master(scene.endpoint, &error));
+    assert_int_equal(port_of(scene.endpoint),
+                     fake_redis_port(scene.servers[0]));
+    tear_down(&scene);
+}
+
 static void redis_link_leaves_a_master_that_is_no_more(void **state)
 {
     struct scene scene;
@@ -442,6 +486,7 @@ int main(void)
         cmocka_unit_test(redis_endpoint_resolve_names_a_sentinel_that_is_away),
         cmocka_unit_test(redis_endpoint_resolve_takes_a_master_that_refuses_us),
         cmocka_unit_test(redis_endpoint_check_master_believes_most_of_them),
+        cmocka_unit_test(redis_endpoint_check_master_finds_sentinels_that_move),
         cmocka_unit_test(redis_link_leaves_a_master_that_is_no_more),
         cmocka_unit_test(redis_link_says_where_the_master_should_be),
         cmocka_unit_test(redis_endpoint_resolve_is_for_any_thread),
