@@ -454,12 +454,14 @@ static bool is_seen(const struct maillog_messages *messages,
     return recipient != NULL && recipient->seen;
 }
 
-/* What the log told of it so far is what the first one has, too. */
+/*
+ * What the log told of it so far is what the first one has, too. The recipient
+ * comes last: room for it may be that of the first one.
+ */
 static void copy(struct maillog_messages *messages, const struct message *from,
                  struct message *to, struct text recipient)
 {
-    struct recipient *forwarded =
-        maillog_table_touch_recipient(messages, to, recipient);
+    struct recipient *forwarded;
 
     for (unsigned i = 0; i < TEXTS; i++) {
         if (to->texts[i].at == 0) {
@@ -468,6 +470,7 @@ static void copy(struct maillog_messages *messages, const struct message *from,
     }
     to->bulk = to->bulk || from->bulk;
     to->delay_told = to->delay_told || from->delay_told;
+    forwarded = maillog_table_touch_recipient(messages, to, recipient);
     if (forwarded != NULL) {
         forwarded->seen = true;
     }

@@ -361,16 +361,22 @@ static void expect_drop(const struct maillog_messages *messages,
     }
 }
 
+/* Or what holds it, being of its id. */
+static bool is_kept(const struct message *message, const struct message *kept)
+{
+    return kept != NULL && (message == kept || message->before == kept);
+}
+
 /* What was touched longest ago makes room; kept stays. */
 static void make_room(struct maillog_messages *messages,
                       const struct message *kept)
 {
     while (is_full(messages) && messages->gone.oldest != NULL &&
-           messages->gone.oldest != kept) {
+           !is_kept(messages->gone.oldest, kept)) {
         maillog_table_drop(messages, messages->gone.oldest);
     }
     while (is_full(messages) && messages->here.oldest != NULL &&
-           messages->here.oldest != kept) {
+           !is_kept(messages->here.oldest, kept)) {
         messages->replaced++;
         maillog_table_drop(messages, messages->here.oldest);
         expect_drop(messages, messages->here.oldest);

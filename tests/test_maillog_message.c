@@ -521,6 +521,74 @@ static void what_was_seen_is_seen_when_it_is_forwarded(void **state)
     }
 }
 
+/* Of each size that the table may have: it is full at another step of it. */
+#define SIZES_MAX 3000
+
+/* Room for who goes on may be that of the message which they came with. */
+static void what_is_forwarded_into_a_full_table_has_its_texts(void **state)
+{
+    const struct event in = reception(START, "1@example.com", "a@b.example");
+    int forwarded = 0;
+
+    for (size_t size = 1; size < SIZES_MAX; size += 8) {
+        struct maillog_messages *messages = maillog_messages_new();
+        struct maillog_message found;
+
+        assert_non_null(messages);
+        maillog_messages_learn(messages, &in);
+        maillog_messages_limit(messages, size);
+        if (maillog_messages_forward(messages, of(QUEUE), START + US,
+                                     of("a@b.example"), of("4F1A2C0B7E"))) {
+            forwarded++;
+            maillog_messages_find(messages, of("4F1A2C0B7E"), START + US,
+                                  of("a@b.example"), of(NULL), &found);
+            assert_true(found.seen);
+            assert_true(text_is(found.sender, "app@example.com"));
+            assert_true(text_is(found.message_id, "1@example.com"));
+        }
+        maillog_messages_free(messages);
+    }
+    assert_in_range(forwarded, 1, SIZES_MAX);
+    (void)state;
+}
+
+/* Nor may it be that of a message whose id was used again, while it learns. */
+static void a_late_line_finds_its_message_in_a_full_table(void **state)
+{
+    const struct event first = reception(START, "1@example.com", "a@b.example");
+    const struct event second =
+        reception(START + 3600 * US, "2@example.com", "a@b.example");
+    const struct maillog_record removed =
+        record_of(MAILLOG_REMOVED, START + 3700 * US);
+    struct event late =
+        event_of(EVENT_DELAY, START + 60 * US, "other@b.example");
+    int learnt = 0;
+
+    late.diagnostic = of("450 4.2.1 later");
+    for (size_t size = 1; size < SIZES_MAX; size += 8) {
+        struct maillog_messages *messages = maillog_messages_new();
+        struct maillog_message found;
+
+        assert_non_null(messages);
+        maillog_messages_learn(messages, &first);
+        maillog_messages_learn(messages, &second);
+        maillog_messages_note(messages, &removed);
+        maillog_messages_limit(messages, size);
+        maillog_messages_find(messages, of(QUEUE), START + US,
+                              of("a@b.example"), of(NULL), &found);
+        if (found.known) {
+            learnt++;
+            maillog_messages_learn(messages, &late);
+            maillog_messages_find(messages, of(QUEUE), START + 60 * US,
+                                  of("other@b.example"), of(NULL), &found);
+            assert_int_equal(found.attempts, 1);
+        }
+        maillog_messages_free(messages);
+    }
+    assert_in_range(learnt, 1, SIZES_MAX);
+    (void)state;
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -549,6 +617,8 @@ int main(void)
         TEST(each_of_very_many_recipients_is_found),
         TEST(what_has_left_the_queue_makes_room_first),
         TEST(what_was_seen_is_seen_when_it_is_forwarded),
+        cmocka_unit_test(what_is_forwarded_into_a_full_table_has_its_texts),
+        cmocka_unit_test(a_late_line_finds_its_message_in_a_full_table),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
