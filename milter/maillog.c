@@ -44,8 +44,9 @@ struct maillog {
         char position[MAILLOG_POSITION_SIZE];
         uint64_t lines;
         struct maillog_flood *flood;
-        bool flooded;         /* since the last sum: counted, and in no line */
-        bool begun;           /* it has given a line, or its place is told */
+        bool flooded; /* since the last sum: counted, and in no line */
+        bool untold;  /* a sum was not taken: no place behind it is told */
+        bool begun;   /* it has given a line, or its place is told */
         int64_t behind_bytes; /* guarded by lock, like state */
     } * sources;
     size_t source_count;
@@ -192,12 +193,11 @@ static bool sum_up(struct maillog *maillog, struct source *source)
     if (!source->flooded) {
         return true;
     }
-    if (maillog_flood_sum_up(source->flood, &sum) &&
-        append(maillog, &sum) == EVENT_LOG_LOST) {
-        return false;
+    if (!source->untold && maillog_flood_sum_up(source->flood, &sum)) {
+        source->untold = append(maillog, &sum) == EVENT_LOG_LOST;
     }
-    source->flooded = false;
-    return true;
+    source->flooded = source->untold;
+    return !source->flooded;
 }
 
 /*
