@@ -144,13 +144,23 @@ static void xz_close(void *state)
     free(state);
 }
 
-/* ---- Zstandard: RFC 8878 3.1.1 ------------------------------------------- */
+/* ---- Zstandard: RFC 8878 3.1 --------------------------------------------- */
 
-#define ZSTD "\x28\xb5\x2f\xfd"
+#define ZSTD           "\x28\xb5\x2f\xfd"
+#define ZSTD_SKIPPABLE "\x2a\x4d\x18" /* behind a byte of 0x50 to 0x5f */
+
+/* pzstd(1) begins with a frame that is to be skipped. */
+static bool zstd_may_skip(const char *head, size_t length)
+{
+    return length == 0 ||
+           ((head[0] & 0xf0) == 0x50 &&
+            memcmp(head + 1, ZSTD_SKIPPABLE, length < 4 ? length - 1 : 3) == 0);
+}
 
 static bool zstd_begins(const char *head, size_t length)
 {
-    return has_magic(head, length, ZSTD, 4);
+    return has_magic(head, length, ZSTD, 4) ||
+           (length >= 4 && zstd_may_skip(head, length));
 }
 
 #define ZSTD_FIRST        5 /* less than any frame has */
@@ -331,5 +341,5 @@ bool inflate_format_may_be(const char *head, size_t length)
             return true;
         }
     }
-    return false;
+    return zstd_may_skip(head, length);
 }

@@ -916,6 +916,35 @@ static void an_empty_file_may_be_compressed_too(void **state)
     }
 }
 
+/* As pzstd(1) begins each of its frames: RFC 8878 3.1.2. */
+static void a_frame_to_be_skipped_may_come_first(void **state)
+{
+    static const char skipped[] = "\x50\x2a\x4d\x18\x04\0\0\0wxyz";
+    const struct maillog_folder *folder = *state;
+    struct maillog_line line;
+    char bytes[400], path[256];
+    struct reader reader;
+    FILE *file;
+    size_t length;
+
+    maillog_folder_append(folder, "", "one\ntwo\n");
+    maillog_folder_compress(folder, "zstd", "");
+    maillog_folder_path(folder, ".zst", path);
+    file = fopen(path, "re");
+    assert_non_null(file);
+    length = fread(bytes, 1, sizeof bytes, file);
+    assert_int_equal(fclose(file), 0);
+    for (int i = 0; i < 2; i++) {
+        maillog_folder_append_bytes(folder, "", skipped, sizeof skipped - 1);
+        maillog_folder_append_bytes(folder, "", bytes, length);
+    }
+    reader = read_log(folder, "", false, true);
+    expect(&reader, "one two one two ");
+    assert_int_equal(next(&reader, &line), MAILLOG_SOURCE_END);
+    assert_int_equal(logged.errors, 0);
+    maillog_file_free(reader.file);
+}
+
 static void take_numbers(struct reader *reader, int *wanted, int limit)
 {
     struct maillog_line line;
@@ -1014,6 +1043,7 @@ int main(void)
         IN_FOLDER(an_empty_file_between_others_is_passed_by),
         IN_FOLDER(without_follow_the_last_line_needs_no_newline),
         IN_FOLDER(an_empty_file_may_be_compressed_too),
+        IN_FOLDER(a_frame_to_be_skipped_may_come_first),
         cmocka_unit_test(
             every_line_is_given_once_and_in_order_whatever_happens),
     };
