@@ -165,6 +165,9 @@ wait "$started"
 check "configuration and state stay" test -e "$root/etc/nixie/nixie.conf" -a \
     -e "$root/var/lib/nixie/kept"
 check "it comes back" inside apt-get install -y --no-install-recommends /nixie.deb
+umount "$root/proc"
+check "it is removed where there is no /proc, too" inside dpkg -r nixie
+mount -t proc proc "$root/proc"
 check "it purges" inside apt-get purge -y nixie
 check "nothing of it stays" gone /etc/nixie /var/lib/nixie /var/log/nixie \
     /usr/sbin/nixied /etc/logrotate.d/nixie /var/spool/postfix/nixie
