@@ -91,6 +91,7 @@ static void take_over(struct import *import, const json_t *root)
         import->counts[i] = number_in(root, import_count_names[i]);
         import->rows += import->counts[i];
     }
+    import->bulk_for_all = number_in(root, "bulk_for_all");
     if (number_in(root, "expires_us") > 0) {
         import->reading.expires_us = (int64_t)number_in(root, "expires_us");
     }
@@ -138,10 +139,11 @@ static bool write_all(int fd, const char *text, size_t length)
 static bool save(const struct import *import)
 {
     char path[PATH_MAX + 8];
-    json_t *root =
-        json_pack("{s:s,s:I,s:I,s:I}", "identity", import->identity, "offset",
-                  (json_int_t)import->offset, "line", (json_int_t)import->line,
-                  "expires_us", (json_int_t)import->reading.expires_us);
+    json_t *root = json_pack(
+        "{s:s,s:I,s:I,s:I,s:I}", "identity", import->identity, "offset",
+        (json_int_t)import->offset, "line", (json_int_t)import->line,
+        "expires_us", (json_int_t)import->reading.expires_us, "bulk_for_all",
+        (json_int_t)import->bulk_for_all);
     char *text = NULL;
     bool saved = false;
     int fd;

@@ -268,6 +268,32 @@ def test_an_empty_file_is_told(stack, clean, tmp_path):
     assert not stack.nixied.tool("suppress", "import", str(path)).stderr
 
 
+def test_what_is_told_of_bulk_mail_outlives_an_interruption(
+        stack, name, clean, tmp_path):
+    """Its rows all stand before the place at which it goes on."""
+    path = tmp_path / "list.csv"
+    path.write_text("recipient,type,source\n" + "".join(
+        f"u{i}@{name}.test,{'non_' if i < 10 else ''}transactional,"
+        "Manually Added\n" for i in range(8000)))
+    position = tmp_path / "position"
+    words = [str(build_folder() / "nixie"), "-c", str(stack.nixied.config),
+             "--json", "suppress", "import", "--resume", str(position),
+             str(path)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE) as process:
+        wait_until(position.exists, "progress", 20)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    assert json.loads(position.read_text())["offset"] < path.stat().st_size
+    done = subprocess.run(words, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, check=False)
+    assert b"goes on behind line" in done.stderr
+    assert json.loads(done.stdout)["bulk_for_all"] == 10
+    assert b"rows=10 are non_transactional" in done.stderr
+    wait_until(lambda: len(content(stack)) == 8000, "all are there", 20)
+    stack.settle()
+
+
 def test_interrupted_import_goes_on(stack, name, clean, tmp_path):
     path = tmp_path / "list.csv"
     count = 40000
