@@ -227,6 +227,13 @@ static bool may_count(const struct outcome_facts *facts,
             has_no_domain(facts, event));
 }
 
+/* What policy wrote for failures may end: it gives way to a request. */
+static bool gives_way(const struct suppression_entry *entry)
+{
+    return strcmp(entry->origin, "policy") == 0 &&
+           !reason_names_request(text_of(entry->reason));
+}
+
 /*
  * FOUND only by the list that this failure would put the recipient on: of who
  * is unreachable that for all, of a request the one of its scope.
@@ -246,6 +253,10 @@ static enum suppression_result look_up_in(const struct outcome_judge *judge,
         (void)text_copy(event->scope, scope, sizeof scope);
     }
     result = suppression_find(list, mailbox, scope, &entry, &error);
+    if (result == SUPPRESSION_FOUND && request && scope[0] == '\0' &&
+        gives_way(&entry)) {
+        return SUPPRESSION_ABSENT;
+    }
     if (result != SUPPRESSION_FOUND || scope[0] == '\0' ||
         request == (entry.scope[0] != '\0')) {
         return result;

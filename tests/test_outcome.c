@@ -481,6 +481,14 @@ static void outcome_of_a_request_asks_its_own_list(void **state)
         {"PING", NULL, true},
         {"SET nixie:suppress:ann@example.org x", "news", true},
         {"SET nixie:suppress:ann@example.org x", NULL, false},
+        {"HSET nixie:suppress:ann@example.org origin policy reason "
+         "user_unknown",
+         NULL, true},
+        {"HSET nixie:suppress:ann@example.org origin policy reason complaint",
+         NULL, false},
+        {"HSET nixie:suppress:ann@example.org origin command reason "
+         "user_unknown",
+         NULL, false},
         {"SET nixie:suppress@news:ann@example.org x", "news", false},
         {"SET nixie:suppress@news:ann@example.org x", "bills", true},
         {"SET nixie:suppress@news:ann@example.org x", NULL, true},

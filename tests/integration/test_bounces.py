@@ -511,6 +511,20 @@ def test_a_complaint_suppresses_for_good(stack, name, who, kind, reason):
     assert ttl(stack, at(name)) == -1
 
 
+def test_a_complaint_outlasts_an_entry_for_failures(stack, name):
+    one, two = (mail(stack, f"{name}-{i}", [at(name)]) for i in (1, 2))
+    tell(stack, bounce(at(name), one.text), at(name), "out_of_band")
+    settle(stack)
+    assert entry(stack, at(name))["reason"] == "user_unknown"
+    assert 0 < ttl(stack, at(name)) <= 7
+    event = tell(stack, complaint(at(name), two.text), at(name), "feedback",
+                 sender="fbl@far.example")
+    assert event["counted"] is True
+    settle(stack)
+    assert entry(stack, at(name))["reason"] == "complaint"
+    assert ttl(stack, at(name)) == -1
+
+
 @pytest.mark.parametrize("kind", ["not-spam", "other", "auth-failure"])
 def test_other_feedback_is_recorded_only(stack, name, kind):
     message = mail(stack, name, [at(name)])
