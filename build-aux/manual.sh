@@ -81,7 +81,8 @@ members() {
 
 # bounce-rules(5): the taxonomy.
 reasons() {
-    tr '\n' ' ' <"$source/milter/reason.c" | sed 's/ROW(/\nROW(/g' |
+    tr '\n' ' ' <"$source/milter/reason.c" |
+        sed 's/ROW(/\nROW(/g; s/), *};.*/)/' |
         sed -n 's/^ROW([A-Z_]*, *"\([a-z_]*\)", *[A-Z]*, *\([A-Z]*\), *[A-Z_]*, *\([0-9]*\), *\([A-Z]*\), *"\(.*\)").*/\1\t\2\t\4\t\3\t\5/p' |
         escape | awk -F '\t' '
         BEGIN {
