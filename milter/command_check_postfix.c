@@ -448,12 +448,55 @@ static void check_patience(struct check *check, const struct postfix *postfix,
                          connecting, command, name, advice);
 }
 
+static bool is_one_of(struct text word, const char *const *words)
+{
+    while (*words != NULL && !text_is(word, *words)) {
+        words++;
+    }
+    return *words != NULL;
+}
+
+/* With a word that it does not know Postfix takes no mail at all. */
+static bool check_words(struct check *check, const struct postfix *postfix,
+                        const char *name, struct text milter)
+{
+    static const char *const options[] = {"connect_timeout", "command_timeout",
+                                          "content_timeout", "default_action",
+                                          "protocol",        NULL};
+    static const char *const actions[] = {"accept",     "reject",   "tempfail",
+                                          "quarantine", "shutdown", NULL};
+    char advice[PATH_SIZE];
+    struct text item;
+    struct text option;
+    struct text value;
+
+    (void)next_item(&milter, &item); /* where it listens */
+    while (next_item(&milter, &item)) {
+        if (!cut_in_two(item, &option, &value) ||
+            (is_one_of(option, options) &&
+             (!text_is(option, "default_action") ||
+              is_one_of(value, actions)))) {
+            continue;
+        }
+        advise(check, postfix, advice);
+        command_check_report(check, CHECK_FAIL, name,
+                             "Postfix does not know %.*s and takes no mail: "
+                             "write %s = %s",
+                             (int)item.length, item.bytes, name, advice);
+        return false;
+    }
+    return true;
+}
+
 static void check_milter(struct check *check, const struct postfix *postfix,
                          const char *name, struct text milter)
 {
     char action[WORD_SIZE];
     char protocol[WORD_SIZE];
 
+    if (!check_words(check, postfix, name, milter)) {
+        return;
+    }
     attribute_of(milter, "default_action", "", action);
     attribute_of(milter, "protocol", postfix->values[PROTOCOL], protocol);
     if (strcmp(action, "accept") == 0) {

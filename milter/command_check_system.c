@@ -383,6 +383,33 @@ static void check_configuration(struct check *check)
     }
 }
 
+/* What is set, and does less than who set it may think. */
+static void check_effect(struct check *check)
+{
+    const struct settings *settings = check->settings;
+    const char *slash = strrchr(settings->trace_keys, '/');
+    char folder[PATH_SIZE];
+
+    if (settings->mode == MODE_OBSERVE) {
+        command_check_report(check, CHECK_NOTE, "mode",
+                             "nobody is refused: write mode = \"enforce\" when "
+                             "what would be is right (nixie stats)");
+    }
+    if (slash == NULL || slash == settings->trace_keys) {
+        return;
+    }
+    (void)text_copy((struct text){settings->trace_keys,
+                                  (size_t)(slash - settings->trace_keys)},
+                    folder, sizeof folder);
+    if (access(folder, F_OK) != 0) {
+        command_check_report(check, CHECK_NOTE, "trace_keys",
+                             "mail goes out without a mark, so no bounce is "
+                             "believed: make the folder %s, or set trace_keys "
+                             "to a file in state_dir",
+                             folder);
+    }
+}
+
 /* --- the delivery log ------------------------------------------------------
  */
 
@@ -456,6 +483,7 @@ void command_check_system(struct check *check, const char *root)
     check_file_system(check, "state_dir", state);
     check_configuration(check);
     check_secret(check, "trace_keys", settings->trace_keys);
+    check_effect(check);
     check_rotation(check, root);
     check_unit(check, root);
     check_logs(check, root);
