@@ -17,6 +17,7 @@
 
 #include "error.h"
 #include "redis_endpoint.h"
+#include "text.h"
 
 #include <poll.h>
 #include <stdbool.h>
@@ -50,6 +51,11 @@ void redis_link_close(struct redis_link *link);
  */
 bool redis_link_command(struct redis_link *link, size_t argc,
                         const char *const *argv, const size_t *lengths);
+
+/* The same of texts, NULL as empty; false also of more than so many. */
+#define REDIS_LINK_TEXTS_MAX 40
+bool redis_link_texts(struct redis_link *link, size_t count,
+                      const struct text *texts);
 
 /*
  * Sends what is pending and waits for the next reply. *reply is the caller's

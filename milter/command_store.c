@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define WORDS_MAX  40 /* of one command */
 #define SHOWN_MAX  300
 #define SCAN_COUNT "1000"
 
@@ -98,18 +97,11 @@ struct redis_link *command_store_link(struct command_store *store)
 bool command_store_add(struct command_store *store, size_t count,
                        const struct text *words, struct error *error)
 {
-    const char *argv[WORDS_MAX];
-    size_t lengths[WORDS_MAX];
-
-    if (count > WORDS_MAX) {
+    if (count > REDIS_LINK_TEXTS_MAX) {
         error_set(error, "a command of %zu words", count);
         return false;
     }
-    for (size_t i = 0; i < count; i++) {
-        argv[i] = words[i].bytes;
-        lengths[i] = words[i].length;
-    }
-    if (!redis_link_command(store->link, count, argv, lengths)) {
+    if (!redis_link_texts(store->link, count, words)) {
         error_set(error, "out of memory, or the connection is gone");
         return false;
     }

@@ -174,22 +174,11 @@ static struct text text_of_key(const struct store_key *key)
     return (struct text){key->text, key->length};
 }
 
-static bool say(struct list_watch_look *look, size_t count,
-                const struct text *words)
-{
-    const char *argv[WORDS_MAX];
-    size_t lengths[WORDS_MAX];
-
-    for (size_t i = 0; i < count; i++) {
-        argv[i] = words[i].bytes == NULL ? "" : words[i].bytes;
-        lengths[i] = words[i].length;
-    }
-    return redis_link_command(look->link, count, argv, lengths);
-}
-
 #define SAY(look, ...)                                                         \
-    say(look, sizeof((struct text[]){__VA_ARGS__}) / sizeof(struct text),      \
-        (struct text[]){__VA_ARGS__})
+    redis_link_texts((look)->link,                                             \
+                     sizeof((struct text[]){__VA_ARGS__}) /                    \
+                         sizeof(struct text),                                  \
+                     (struct text[]){__VA_ARGS__})
 
 static bool no_memory(struct list_watch_look *look, struct error *error)
 {
@@ -286,7 +275,7 @@ static bool say_questions(struct list_watch_look *look,
         fields[2 + i] = text_of(list_known_names[i]);
     }
     return SAY(look, text_of("PTTL"), key) &&
-           say(look, 2 + LIST_KNOWN_FIELDS, fields) &&
+           redis_link_texts(look->link, 2 + LIST_KNOWN_FIELDS, fields) &&
            SAY(look, text_of("GETRANGE"), key, text_of("0"),
                text_of(STRING_LAST)) &&
            SAY(look, text_of("HGET"), text_of_key(&entry->known_key),

@@ -73,19 +73,6 @@ static bool each_operation(struct recorder_watch *watch,
     return true;
 }
 
-static bool send_texts(struct recorder_watch *watch, size_t count,
-                       const struct text *texts)
-{
-    const char *arguments[WORDS_MAX];
-    size_t lengths[WORDS_MAX];
-
-    for (size_t i = 0; i < count; i++) {
-        arguments[i] = texts[i].bytes == NULL ? "" : texts[i].bytes;
-        lengths[i] = texts[i].length;
-    }
-    return redis_link_command(watch->link, count, arguments, lengths);
-}
-
 static bool ask_look(struct recorder_watch *watch,
                      const struct window_operation *operation)
 {
@@ -101,11 +88,11 @@ static bool ask_look(struct recorder_watch *watch,
     }
     switch (watch_held_look(operation)) {
     case LOOK_FIELD:
-        return send_texts(watch, 3, field);
+        return redis_link_texts(watch->link, 3, field);
     case LOOK_SET:
-        return send_texts(watch, 5, set);
+        return redis_link_texts(watch->link, 5, set);
     case LOOK_KEY:
-        return send_texts(watch, 2, key);
+        return redis_link_texts(watch->link, 2, key);
     case LOOK_NOWHERE:
         break;
     }
@@ -195,7 +182,7 @@ static bool ask(struct recorder_watch *watch)
     watch_held_clear(watch->held);
     return (redis_link_command(watch->link, count, watch->arguments,
                                watch->lengths) &&
-            send_texts(watch, 3, checkpoint) &&
+            redis_link_texts(watch->link, 3, checkpoint) &&
             each_operation(watch, ask_look)) ||
            no_memory(watch);
 }
@@ -328,7 +315,7 @@ static bool send_form(struct recorder_watch *watch, const struct form *form,
             count++;
         }
         watch->sent[watch->sent_count++] = operation;
-        if (!send_texts(watch, count, texts)) {
+        if (!redis_link_texts(watch->link, count, texts)) {
             return false;
         }
     }
@@ -409,9 +396,10 @@ static bool execute(struct recorder_watch *watch)
     watch->holds = false;
     watch->skip = 0;
     watch->now_s = clock_now_us() / 1000000;
-    return (send_texts(watch, 1, &multi) && send_texts(watch, 4, checkpoint) &&
+    return (redis_link_texts(watch->link, 1, &multi) &&
+            redis_link_texts(watch->link, 4, checkpoint) &&
             each_operation(watch, send_operation) &&
-            send_texts(watch, 1, &exec)) ||
+            redis_link_texts(watch->link, 1, &exec)) ||
            no_memory(watch);
 }
 

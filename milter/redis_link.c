@@ -356,6 +356,22 @@ bool redis_link_command(struct redis_link *link, size_t argc,
     return true;
 }
 
+bool redis_link_texts(struct redis_link *link, size_t count,
+                      const struct text *texts)
+{
+    const char *argv[REDIS_LINK_TEXTS_MAX];
+    size_t lengths[REDIS_LINK_TEXTS_MAX];
+
+    if (count > REDIS_LINK_TEXTS_MAX) {
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        argv[i] = texts[i].bytes == NULL ? "" : texts[i].bytes;
+        lengths[i] = texts[i].length;
+    }
+    return redis_link_command(link, count, argv, lengths);
+}
+
 /* Sends what the socket takes now. False with errno. */
 static bool send_some(struct redis_link *link)
 {
